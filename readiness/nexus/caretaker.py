@@ -16,9 +16,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psutil
-
-from readiness.nexus.supervision import SupervisionError, Supervisor, clean_environment
+from readiness.nexus.supervision import SupervisionError, Supervisor, clean_environment, ended
 
 LOOK_AT_SCHEDULE_S = 30.0
 LAUNCH_ATTEMPTS = 60
@@ -39,13 +37,8 @@ def main() -> int:
     fcntl.flock(lock, fcntl.LOCK_EX)
     (supervisor.run / "caretaker.pid").write_text(f"{os.getpid()}\n")
     while (watched := supervisor.process()) is not None:
-        try:
-            watched.wait(LOOK_AT_SCHEDULE_S)
-        except psutil.TimeoutExpired:
-            if not given.no_schedule:
-                take_due_backup(given.home)
-        except psutil.NoSuchProcess:
-            break
+        if not ended(watched.pid, LOOK_AT_SCHEDULE_S) and not given.no_schedule:
+            take_due_backup(given.home)
     return relaunch(supervisor)
 
 
@@ -57,7 +50,7 @@ def relaunch(supervisor: Supervisor) -> int:
         try:
             supervisor.launch()
         except SupervisionError as error:
-            _log("ERROR", "supervisord_start_failed", cause=str(error), operation="launch", input_ref=str(supervisor.conf))
+            _log("ERROR", "supervisord_start_failed", cause=str(error), operation="launch", input_ref="-c")
             time.sleep(1)
         else:
             _log("WARN", "supervisord_restarted")

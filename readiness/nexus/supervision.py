@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 import sysconfig
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Error as XmlRpcError
@@ -76,7 +78,9 @@ class Supervisor:
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             if daemon.poll() is not None:
-                raise SupervisionError(f"supervisord ended at once with {daemon.returncode}; see {self.run}/supervisord.log")
+                raise SupervisionError(
+                    f"supervisord ended at once with {daemon.returncode}; see {self.run}/supervisord.log"
+                )
             if self.answers():
                 return
             time.sleep(0.05)
@@ -87,7 +91,7 @@ class Supervisor:
         """Say whether supervisord takes calls."""
         try:
             with self._calls() as calls:
-                return calls.getState()["statename"] == "RUNNING"
+                return bool(calls.getState()["statename"] == "RUNNING")
         except SupervisionError:
             return False
 
@@ -169,11 +173,9 @@ class Supervisor:
                 calls.shutdown()
         except SupervisionError:
             process.terminate()
-        try:
-            process.wait(within_s)
-        except psutil.TimeoutExpired:
+        if not ended(process.pid, within_s):
             process.kill()
-            process.wait(5)
+            ended(process.pid, 5)
 
     def _write(self, program: Program) -> bool:
         """Write one program's section; true when it is new or changed."""
@@ -187,7 +189,7 @@ class Supervisor:
 
     @contextmanager
     def _calls(self) -> Iterator[Any]:
-        from supervisor.xmlrpc import SupervisorTransport
+        from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
 
         transport = SupervisorTransport(None, None, serverurl=f"unix://{self.socket}")
         try:
@@ -208,12 +210,27 @@ def clean_environment() -> dict[str, str]:
     return environment
 
 
+def ended(pid: int, within_s: float) -> bool:
+    """Wait for the end of a process that is not our child, without waking up in between.
+
+    A pidfd also tells of a dead process that its parent has not collected yet.
+    """
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], within_s)[0])
+    finally:
+        os.close(descriptor)
+
+
 def processes_of(home: Path) -> list[psutil.Process]:
-    """Find every living process that was started for this home: its command line has `--home` and exactly this folder."""
+    """Find every living process of this home: its command line has `--home` and exactly this folder."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         arguments = process.info["cmdline"] or []
-        pairs = zip(arguments, arguments[1:], strict=False)
+        pairs = pairwise(arguments)
         if ("--home", str(home)) in pairs and process.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(process)
     return [process for process in found if process.pid != os.getpid()]
