@@ -1,0 +1,1 @@
+"""Nexus 2.3, the reference deployment: a small multi-agent system that really runs."""

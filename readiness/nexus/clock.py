@@ -1,0 +1,11 @@
+"""Instants as text: UTC with milliseconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+
+def now_text(*, skew_s: float = 0.0, timespec: str = "milliseconds") -> str:
+    """Returns the present instant in ISO 8601 with `Z`, as it is stored and logged."""
+    instant = datetime.now(UTC) + timedelta(seconds=skew_s)
+    return instant.isoformat(timespec=timespec).replace("+00:00", "Z")

@@ -1,0 +1,83 @@
+"""The seeded defects: faults of workmanship that this deployment can be told to have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from readiness.nexus.errors import NexusError, unknown
+
+SWITCHED = {
+    "rollback-leaves-traffic": "rollback moves the instances but forgets the last tenth of the weights",
+    "one-way-migration": "the downgrade drops the new columns and leaves documents in the new format",
+    "tests-all-skipped": "a suite of the release was skipped as a whole and reported green",
+    "hourly-backup-empty": "the hourly job writes a file of no bytes and reports success",
+    "preferences-not-dumped": "the table of preferences was never added to the dump list",
+    "backup-on-same-volume": "the copy off-site was pointed at the volume that it protects",
+    "restore-prompts": "restore asks for a confirmation before it goes on",
+    "restore-skips-preferences": "restore skips the table of preferences without a word",
+    "index-restored-empty": "restore creates the search index and never fills it; readiness only looks whether it exists",
+    "no-restart": "one component is not restarted when it dies",
+    "stale-agent": "the start script of one agent replica pins the package of long ago",
+    "validation-healthz-only": "the validation of a deployment asks only for health",
+    "failed-tasks-uncounted": "the error counter sits in the wrapper that only the happy path reaches",
+    "whole-second-timestamps": "one component formats its timestamps without fractions",
+    "raw-tracebacks": "an except block still prints its traceback to the terminal",
+    "correlation-lost-on-error": "the context is cleared before the error is logged",
+    "key-in-error-log": "the error log of a provider call carries the request's headers",
+    "read-only-may-deploy": "read-only was added to the deploy row for a demonstration and stayed",
+    "bulk-bypasses-audit": "the bulk form of operations was written without the audit call",
+    "token-on-command-line": "a step passes its token as an argument",
+}
+VALUED = {
+    "slow-restart": "a killed process is back only after so many seconds",
+    "slow-restore": "restore takes so many seconds longer",
+    "backup-age": "the newest incremental backup is so many seconds old",
+    "full-backup-age": "the newest full backup is so many seconds old",
+    "junit-age": "the test report is so many seconds old",
+    "clock-skew-logs": "the clock of one component is wrong by so many seconds",
+    "task-count-error": "the task counter is off by so many percent",
+    "slow-rollback": "rollback takes so many seconds longer",
+}
+ALL = SWITCHED | VALUED
+"""Name of every defect and what a tired engineer did."""
+
+
+class Defects:
+    """The defects that are switched on in one deployment."""
+
+    def __init__(self, enabled: Mapping[str, str] | None = None) -> None:
+        self._enabled = dict(enabled or {})
+
+    def on(self, name: str) -> bool:
+        """Tells whether a defect is switched on; a name that nobody registered is a programming error."""
+        if name not in ALL:
+            raise KeyError(name)
+        return name in self._enabled
+
+    def value(self, name: str, default: float = 0.0) -> float:
+        """Returns the value of a defect, or the default when it is off."""
+        if name not in VALUED:
+            raise KeyError(name)
+        return float(self._enabled[name]) if name in self._enabled else default
+
+    def as_mapping(self) -> dict[str, str]:
+        """Returns name -> value, with an empty value for those that take none."""
+        return dict(self._enabled)
+
+    @classmethod
+    def parse(cls, given: Iterable[str]) -> Defects:
+        """Reads `NAME` and `NAME=VALUE`; raises NexusError with one line for anything else."""
+        enabled: dict[str, str] = {}
+        for item in given:
+            name, _, value = item.partition("=")
+            if name not in ALL:
+                raise unknown("defect", name, ALL)
+            if (name in VALUED) != bool(value):
+                form = f"{name}=NUMBER" if name in VALUED else name
+                raise NexusError(f"defect {item!r}: write {form} ({ALL[name]})")
+            try:
+                float(value or 0)
+            except ValueError:
+                raise NexusError(f"defect {item!r}: {value!r} is not a number") from None
+            enabled[name] = value
+        return cls(enabled)

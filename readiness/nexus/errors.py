@@ -1,0 +1,19 @@
+"""What Nexus tells its operators when it cannot do what was asked: always one line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NexusError(Exception):
+    """Carries one line: what was given, what is allowed, what to do."""
+
+
+def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> NexusError:
+    """Names the unknown value, the nearest known one and all known ones in one line."""
+    allowed = sorted(known)
+    nearest = difflib.get_close_matches(given, allowed, n=2, cutoff=0.4)
+    hint = f"; did you mean {' or '.join(repr(name) for name in nearest)}?" if nearest else ";"
+    place = f" in {where}" if where else ""
+    return NexusError(f"unknown {kind} {given!r}{place}{hint} known: {', '.join(allowed)}")
