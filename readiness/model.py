@@ -110,6 +110,8 @@ class GateInfo:
     typical_s: float = 1.0
     """A usual duration on the embedded deployment, in seconds; only the progress display uses it."""
     module: str = ""
+    statistical: bool = False
+    """A pass is a sample: it earns the confidence interval of its k of n, not a whole credit."""
 
 
 @dataclass(frozen=True, slots=True)
