@@ -1,0 +1,51 @@
+"""What this machine has, by the name that the mark `needs` uses; a reason is said at the end of the test run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+
+def _program(name: str, where: str) -> str:
+    return "" if shutil.which(name) else f"{name} is not on PATH ({where})"
+
+
+@cache
+def postgresql() -> str:
+    """Why PostgreSQL's server programs cannot be used here, or an empty text."""
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not debian and not shutil.which("initdb"):
+        return "PostgreSQL's initdb is not installed (Debian: postgresql-15)"
+    if os.geteuid() == 0 and not shutil.which("setpriv"):
+        return "PostgreSQL refuses root, and setpriv is not installed (Debian: util-linux)"
+    return ""
+
+
+@cache
+def chromium() -> str:
+    """Why no page can be looked at in a browser here, or an empty text."""
+    return _program("chromium", "Debian: chromium")
+
+
+@cache
+def linux() -> str:
+    """Whether this is Linux, where processes can be read in full."""
+    return "" if sys.platform == "linux" else "needs Linux"
+
+
+@cache
+def bash() -> str:
+    """Why no shell procedure can be run here, or an empty text."""
+    return _program("bash", "any distribution")
+
+
+MISSING: dict[str, Callable[[], str]] = {
+    "postgresql": postgresql,
+    "chromium": chromium,
+    "linux": linux,
+    "bash": bash,
+}
