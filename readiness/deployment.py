@@ -1,0 +1,267 @@
+"""The deployment as a gate sees it: the one object that gates get, and all that they may do with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from readiness.attempts import Attempt, attempt
+from readiness.descriptor import Descriptor, Request, Signal
+from readiness.errors import Missing
+from readiness.evidence.logs import LogMark, LogRecord
+from readiness.evidence.metrics import Snapshot
+from readiness.evidence.reports import Report
+from readiness.facts import FreshBackup, RestoredEnvironment, SharedFacts
+from readiness.inventory import ComponentCount, inventory
+from readiness.judgement import Judgement, Records
+from readiness.loading import DescriptorFile
+from readiness.model import GateInfo, Mode
+from readiness.operations import Change, Executor, Operation, kill_operation
+from readiness.procedures import Ran, effect_of
+from readiness.reach import Reach
+from readiness.target import Instance, Target
+from readiness.traffic import Traffic
+from readiness.waiting import Deadline
+from readiness.web import READING, Answer
+from readiness.workload import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What the restore of this run's backup came to."""
+
+    ran: Ran
+    seconds: float
+    """From the start of the restore until every service of the new environment said that it is ready."""
+    deployment: Deployment | None
+    """The restored environment; None when it did not come up, and then `error` says why."""
+    error: str
+    backup: FreshBackup
+
+
+class Deployment(Judgement):
+    """One deployment in the hands of one gate.
+
+    What a gate's mode does not allow, what the descriptor does not give and what cannot be reached ends the gate as
+    UNKNOWN with one line. What the deployment answers (errors of a transaction, of an instance, exit codes) is data.
+    """
+
+    def __init__(
+        self,
+        reach: Reach,
+        gate: GateInfo,
+        deadline: Deadline,
+        records: Records,
+        executor: Executor,
+        facts: SharedFacts,
+        judged_with: Judgement | None = None,
+    ) -> None:
+        super().__init__(gate, records, judged_with)
+        self._reach = reach
+        self._executor = executor
+        self._facts = facts
+        self.deadline = deadline
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """What the team declared."""
+        return self._reach.file.descriptor
+
+    @property
+    def file(self) -> DescriptorFile:
+        """The descriptor with its path; `file.resolve(path)` reads paths as the descriptor means them."""
+        return self._reach.file
+
+    @property
+    def target(self) -> Target:
+        """The driver's view of the deployment."""
+        return self._reach.target
+
+    def http(
+        self,
+        request: Request,
+        *,
+        level: str | None = None,
+        headers: dict[str, str] | None = None,
+        deadline: Deadline | None = None,
+        **values: str,
+    ) -> Answer:
+        """Send one request of the descriptor; placeholders are service addresses and `values`.
+
+        `level` gives the credentials: an access level, "" for none at all, None for those of the service. Whatever
+        goes wrong is in `Answer.error`; redirects are followed within the host only.
+        """
+        if request.method.upper() not in READING:
+            self.allow(Mode.PROBE, f"send {request.method.upper()} requests")
+        return self._reach.web.send(
+            request, level=level, headers=headers, values=values, deadline=deadline or self.deadline
+        )
+
+    def instances(self, service: str | None = None) -> list[Instance]:
+        """Give the replicas of a service, or of all, that run now."""
+        return self._reach.instances(service)
+
+    def ready(self, instance: Instance) -> bool | None:
+        """Whether the replica says that it can work; None where nothing is declared that could tell."""
+        return self._reach.ready(instance, self.deadline)
+
+    def all_ready(self, service: str | None = None) -> bool:
+        """Whether each service has its declared number of replicas and all of them are ready.
+
+        A replica that cannot tell counts as ready; use it with `eventually`.
+        """
+        return self._reach.all_ready(service, self.deadline)
+
+    def version(self, instance: Instance) -> str | None:
+        """Give the release that the replica says it is; None where it does not say."""
+        return self._reach.version(instance, self.deadline)
+
+    def transact(
+        self,
+        variant: str = "ok",
+        n: int = 1,
+        *,
+        marker: str | None = None,
+        correlation: str | None = None,
+        question: str | None = None,
+        headers: dict[str, str] | None = None,
+        release: str | None = None,
+    ) -> list[Transaction]:
+        """Send n synthetic transactions within the declared rate and await their ends; errors are data."""
+        self.allow(Mode.PROBE, "send transactions")
+        return self._reach.workload.transact_many(
+            variant,
+            n,
+            marker=marker,
+            correlation=correlation,
+            question=question,
+            headers=headers,
+            release=release,
+            deadline=self.deadline,
+        )
+
+    def submit(self, variant: str = "ok", *, marker: str | None = None, correlation: str | None = None) -> Transaction:
+        """Send one transaction and do not await its end; `finish` does."""
+        self.allow(Mode.PROBE, "send transactions")
+        return self._reach.workload.submit(variant, marker=marker, correlation=correlation, deadline=self.deadline)
+
+    def finish(self, transaction: Transaction) -> Transaction:
+        """Await the end of a submitted transaction."""
+        return self._reach.workload.finish(transaction, self.deadline)
+
+    def served_by(self, n: int) -> Counter[str]:
+        """Count which releases serve n requests; a request that fails counts under the empty name."""
+        self.allow(Mode.PROBE, "send requests")
+        return self._reach.workload.served_by(n, self.deadline)
+
+    def traffic(self, variant: str = "ok", rate_per_s: float = 4.0) -> AbstractContextManager[Traffic]:
+        """Send transactions in the background during the block; its end awaits all that were accepted."""
+        self.allow(Mode.PROBE, "send transactions")
+        return Traffic(self._reach.workload, variant, rate_per_s, self.deadline, self._records.history, self.gate.id)
+
+    def remember(self, marker: str) -> None:
+        """Store something of a user under the marker; it is removed at the end of the run."""
+        self.allow(Mode.PROBE, "store a canary")
+        self._facts.remember(self._reach, marker, self.deadline)
+
+    def recall(self, marker: str) -> bool | None:
+        """Whether what was stored under the marker can be read; None when that could not be asked."""
+        return self._reach.workload.recall(marker, self.deadline)
+
+    def run(self, procedure: str, **arguments: str) -> Ran:
+        """Run one of the operators' commands; the exit code is data, a procedure that is not declared is `Missing`.
+
+        Reading ones (`status`, `inventory`, `audit`, `list_*`, `verify_*`, `search_*`, …) are for every mode,
+        `backup` for probes, all others for drills.
+        """
+        self.allow(effect_of(procedure), f"run the procedure {procedure}")
+        return self._reach.procedures.run(procedure, deadline=self.deadline, **arguments)
+
+    def attempt(self, operation: str, level: str, *, correlation: str | None = None) -> Attempt:
+        """Try the harmless form of a privileged operation with the credentials of a level ("" for none)."""
+        self.allow(Mode.PROBE, "try a privileged operation")
+        return attempt(self._reach, operation, level, correlation, self.deadline)
+
+    def log_mark(self) -> LogMark:
+        """Mark the present end of the logs."""
+        return self._reach.logs.mark()
+
+    def logs_since(self, mark: LogMark) -> list[LogRecord]:
+        """Give the whole lines that were written since the mark, rotated and new files included."""
+        return self._reach.logs.since(mark, self.deadline)
+
+    def metrics(self) -> Snapshot:
+        """Read the metrics of all instances now; who could not be read is named in the snapshot."""
+        return self._reach.metrics.read(self.deadline)
+
+    def signal(self, meaning: str) -> Signal:
+        """Give the series that the descriptor declares for a meaning."""
+        found = self.descriptor.signals.get(meaning)
+        if found is None:
+            raise Missing(f"no series is declared for {meaning}", f"signals.{meaning}: {{metric: <series>}}")
+        return found
+
+    def report(self, release: str) -> Report:
+        """Read the test report of a release."""
+        return self._reach.report(release)
+
+    def change(
+        self,
+        what: str,
+        *,
+        undo: Sequence[Operation],
+        do: Operation | None = None,
+        service: str | None = None,
+        witness: Callable[[], str] | None = None,
+        replicas: int = 1,
+    ) -> AbstractContextManager[Change]:
+        """Change the deployment for the block: the undo is on the disk before, and verified after it.
+
+        `do` is done on entry (or the block acts itself). `service` and `replicas` are held against the declared blast
+        radius. `witness` says in words what shows that the change took effect; no text, no witness: UNKNOWN.
+        """
+        self.allow(Mode.DRILL, f"change the deployment ({what})")
+        return self._executor.change(
+            what,
+            gate=self.gate.id,
+            undo=undo,
+            do=do,
+            service=service,
+            witness=witness,
+            replicas=replicas,
+            deadline=self.deadline,
+        )
+
+    def killing(self, instance: Instance) -> Operation:
+        """Give the operation that ends that very replica as a crash would; for `change(do=…)`."""
+        return kill_operation(self.target, instance)
+
+    def level_names(self) -> list[str]:
+        """Name the declared access levels."""
+        return list(self.descriptor.levels)
+
+    def secret_values(self) -> dict[str, str]:
+        """Give the values of all declared secrets by name: to be looked for, never to be shown."""
+        return self._reach.credentials.values()
+
+    def inventory(self, environment: str | None = None) -> dict[str, ComponentCount]:
+        """Give count and content hash of each component, as the operators' `inventory` tells it."""
+        return inventory(self._reach.procedures, environment or self._reach.environment, self.deadline)
+
+    def backup(self) -> FreshBackup:
+        """Give the backup of this run, taken at the first call, with a canary in it and inventories around it."""
+        self.allow(Mode.PROBE, "take a backup")
+        return self._facts.backup(self._reach, self.deadline)
+
+    def restored(self) -> Restored:
+        """Give the restore of this run's backup, done at the first call; the run discards it at its end."""
+        self.allow(Mode.DRILL, "restore a backup")
+        fact: RestoredEnvironment = self._facts.restored(self._reach, self.gate.id, self.deadline)
+        there = None
+        if fact.reach is not None:
+            there = Deployment(
+                fact.reach, self.gate, self.deadline, self._records, self._executor, self._facts, judged_with=self
+            )
+        return Restored(fact.ran, fact.seconds, there, fact.error, fact.backup)
