@@ -75,7 +75,7 @@ class Proof:
 def command(
     gates: Sequence[str], defects: Sequence[str], expected_at: Path, part: tuple[int, int], jobs: int, into: Path | None
 ) -> int:
-    """Run the chosen cases, print a line for each as it ends and the matrix at last; 1 when a verdict was not foretold."""
+    """Run the chosen cases, print a line for each and the matrix at last; 1 when a verdict was not foretold."""
     expected = load_expected(expected_at)
     cases = choose(expected, gates, defects, part)
     names = expected_at.parent / expected.names if expected.names else None
