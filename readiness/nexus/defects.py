@@ -15,7 +15,7 @@ SWITCHED = {
     "backup-on-same-volume": "the copy off-site was pointed at the volume that it protects",
     "restore-prompts": "restore asks for a confirmation before it goes on",
     "restore-skips-preferences": "restore skips the table of preferences without a word",
-    "index-restored-empty": "restore creates the search index and never fills it; readiness only looks whether it exists",
+    "index-restored-empty": "restore creates the search index empty; readiness only asks whether it exists",
     "no-restart": "one component is not restarted when it dies",
     "stale-agent": "the start script of one agent replica pins the package of long ago",
     "validation-healthz-only": "the validation of a deployment asks only for health",

@@ -180,7 +180,8 @@ class Names:
     @classmethod
     def read(cls, path: Path) -> Names:
         """Reads the names from a YAML or JSON file; raises NexusError with one line."""
-        from ruamel.yaml import YAML, YAMLError
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import YAMLError
 
         try:
             loaded = YAML(typ="safe", pure=True).load(path)

@@ -1,0 +1,160 @@
+"""An agent: leases tasks of its role, works on one at a time, and says what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import time
+import traceback
+from typing import Any
+
+import httpx
+from starlette.routing import Route
+
+from readiness.nexus import messages, telemetry
+from readiness.nexus.peers import Peers, Unreachable
+from readiness.nexus.releases import release_of
+from readiness.nexus.roles import NEEDS, Roles, TaskError
+from readiness.nexus.settings import Settings
+
+LONG_POLL_S = 20.0
+LAST_TASK_WITHIN_S = 3.0
+READY_FOR_S = 1.0
+
+
+class Agent:
+    """The life of one replica of a role."""
+
+    def __init__(self, settings: Settings, role: str, instance: str, release: str, metrics: telemetry.Metrics) -> None:
+        self._settings, self._role, self._instance = settings, role, instance
+        self._release, self._metrics = release_of(release), metrics
+        self._role_name = settings.names.component(role)
+        self._peers = Peers(settings)
+        self._work = Roles(settings, self._peers).of(role)
+        self._log = telemetry.logger("tasks")
+        self._stopping = False
+        self._polling: asyncio.Task[dict[str, Any] | None] | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._ready_checked_at, self._not_ready = 0.0, "just started"
+        self.routes: list[Route] = []
+
+    async def start(self) -> None:
+        """Begins to ask for work."""
+        self._life = asyncio.create_task(self._live())
+
+    def drain(self) -> None:
+        """Asks for no more work."""
+        self._stopping = True
+        if self._polling:
+            self._polling.cancel()
+
+    async def stop(self) -> None:
+        """Finishes the task at hand when that is quick, and gives the rest back."""
+        self.drain()
+        if self._life:
+            await asyncio.wait({self._life}, timeout=LAST_TASK_WITHIN_S)
+            self._life.cancel()
+        with contextlib.suppress(Unreachable):
+            await self._peers.call("orchestrator", "/internal/give-back", {"instance": self._instance}, patience_s=1.0)
+        await self._peers.close()
+
+    async def ready(self) -> str | None:
+        """Returns which service is missing without which this role cannot work, or None."""
+        if time.monotonic() - self._ready_checked_at > READY_FOR_S:
+            needed = ("orchestrator", NEEDS[self._role])
+            answers = await asyncio.gather(*(self._peers.answers(service) for service in needed))
+            missing = [service for service, answered in zip(needed, answers, strict=True) if not answered]
+            self._not_ready = f"not ready: {', '.join(missing)}" if missing else ""
+            self._ready_checked_at = time.monotonic()
+        return self._not_ready or None
+
+    async def _live(self) -> None:
+        while not self._stopping:
+            self._polling = asyncio.create_task(self._next_delivery())
+            try:
+                delivery = await self._polling
+            except asyncio.CancelledError:
+                return
+            except Unreachable as error:
+                self._log.warning("orchestrator.unreachable", reason=str(error))
+                await asyncio.sleep(random.uniform(0.1, 0.5))
+                continue
+            except Exception:
+                self._log.critical("agent.broken", operation="lease", input_ref="-", exc_info=True)
+                os._exit(1)  # the supervisor starts a fresh one; a half-alive agent would look healthy
+            if delivery:
+                await self._perform(delivery)
+
+    async def _next_delivery(self) -> dict[str, Any] | None:
+        asked = {
+            "role": self._role,
+            "release": self._release.version,
+            "instance": self._instance,
+            "speaks": list(self._release.speaks),
+            "wait_s": LONG_POLL_S,
+        }
+        answer = await self._peers.call("orchestrator", "/internal/lease", asked, answer_within_s=LONG_POLL_S + 5)
+        if answer.status_code == httpx.codes.OK:
+            delivery: dict[str, Any] = answer.json()
+            return delivery
+        if answer.status_code != httpx.codes.NO_CONTENT:
+            raise Unreachable(f"orchestrator answered {answer.status_code}")
+        return None
+
+    async def _perform(self, delivery: dict[str, Any]) -> None:
+        context = telemetry.Context.accept(delivery["correlation_id"], delivery["traceparent"])
+        context.bind()
+        lease, started = delivery["lease"], time.monotonic()
+        renewing = asyncio.create_task(self._renew(lease, delivery["lease_s"] / 3))
+        try:
+            task = messages.decode_task(delivery["message"], delivery["format"])
+            telemetry.bind_contextvars(workflow=task.workflow_id)
+            self._log.info("task.started", role=self._role_name, attempt=delivery["attempt"])
+            if self._release.agents_fail:
+                raise TaskError("the answer has no field 'choices.text'")
+            report = {"lease": lease, "found": await self._work(task, lease, context)}
+            outcome = await self._report("complete", report, context)
+        except Exception as error:
+            self._log_failure(error)
+            outcome = await self._report("fail", {"lease": lease, "error": str(error)[:500]}, context)
+        finally:
+            renewing.cancel()
+        self._count(outcome, time.monotonic() - started)
+        self._log.info("task.finished", role=self._role_name, outcome=outcome)
+
+    def _count(self, outcome: str | None, elapsed_s: float) -> None:
+        self._metrics.task_seconds.labels(self._role_name).observe(elapsed_s)
+        if outcome is None:
+            return
+        if outcome == "failed" and self._settings.defects.on("failed-tasks-uncounted"):
+            return
+        self._metrics.count_task(self._role_name, outcome)
+
+    def _log_failure(self, error: Exception) -> None:
+        if self._settings.defects.on("raw-tracebacks"):
+            traceback.print_exc()
+        if self._settings.defects.on("correlation-lost-on-error"):
+            telemetry.clear_contextvars()
+        self._log.error("task.attempt_failed", operation=f"task.{self._role_name}", cause=str(error), exc_info=True)
+
+    async def _report(self, what: str, report: dict[str, Any], context: telemetry.Context) -> str | None:
+        """Tells the orchestrator; returns the outcome, or None when somebody else has the task by now."""
+        try:
+            answer = await self._peers.call(
+                "orchestrator", f"/internal/{what}", report, headers=context.headers(self._settings)
+            )
+        except Unreachable as error:
+            self._log.warning("report.lost", reason=str(error))
+            return None
+        if answer.status_code != httpx.codes.OK:
+            self._log.warning("report.refused", reason=f"orchestrator answered {answer.status_code}")
+            return None
+        return str(answer.json()["outcome"])
+
+    async def _renew(self, lease: str, every_s: float) -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            with contextlib.suppress(Unreachable):
+                await self._peers.call("orchestrator", "/internal/renew", {"lease": lease}, patience_s=every_s)

@@ -1,0 +1,271 @@
+"""The orchestrator: takes workflows in, hands their tasks to the agents and notes what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from readiness.nexus import schema, store, telemetry, workflow_state
+from readiness.nexus.errors import NexusError
+from readiness.nexus.hop import internal, json_object
+from readiness.nexus.queue import Queue, Step
+from readiness.nexus.releases import release_of
+from readiness.nexus.seeds import CONFIGURATION
+from readiness.nexus.settings import Settings
+
+T = TypeVar("T")
+LONGEST_SLEEP_S = 30.0
+LOST_LEASE = JSONResponse({"error": "this lease is not live"}, 409)
+
+
+class WrongSchema(NexusError):
+    """The database is at another revision than this release works with."""
+
+
+class Orchestrator:
+    """Serves the internal interface of the queue; one thread holds the database, so that the loop never waits."""
+
+    def __init__(self, settings: Settings, release: str, metrics: telemetry.Metrics) -> None:
+        self._settings, self._metrics = settings, metrics
+        self._release = release_of(release)
+        self._queue = Queue(self._release, settings.secret("lease.key"))
+        self._engine = settings.engine()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
+        self._log = telemetry.logger("queue")
+        self._waiting: dict[tuple[str, str], asyncio.Event] = {}
+        self._timetable = asyncio.Event()
+        self._asleep_until = 0.0
+        self._background: list[asyncio.Task[None]] = []
+        self._draining = False
+        guard = internal(settings)
+        self.routes = [
+            Route("/internal/workflows", guard(self.accept), methods=["POST"]),
+            Route("/internal/workflows/{id}", guard(self.read)),
+            *(
+                Route(f"/internal/{name}", guard(endpoint), methods=["POST"])
+                for name, endpoint in (
+                    ("lease", self.lease),
+                    ("renew", self.renew),
+                    ("complete", self.complete),
+                    ("fail", self.fail),
+                    ("give-back", self.give_back),
+                )
+            ),
+        ]
+
+    async def start(self) -> None:
+        """Refuses a schema of another release, then watches leases and pauses."""
+        revision = schema.current_revision(self._settings)
+        if revision != self._release.schema:
+            raise WrongSchema(
+                f"schema revision is {revision}, release {self._release.version} needs {self._release.schema}"
+            )
+        self._background.append(asyncio.create_task(self._watch_deadlines()))
+
+    async def stop(self) -> None:
+        """Ends the watch and closes the database."""
+        for task in self._background:
+            task.cancel()
+        self._thread.shutdown()
+        self._engine.dispose()
+
+    def drain(self) -> None:
+        """Sends the waiting agents away; they come back to the successor."""
+        self._draining = True
+        for event in self._waiting.values():
+            event.set()
+
+    async def ready(self) -> str | None:
+        """Returns why no work can be taken in, or None: really writes a row, and takes it back."""
+        try:
+            await self._run(_try_to_write)
+        except SQLAlchemyError as error:
+            return f"cannot write the operational state: {type(error).__name__}"
+        return None
+
+    async def accept(self, request: Request) -> Response:
+        """Takes a workflow in; the same id again is answered the same and changes nothing."""
+        order = await json_object(request) or {}
+        telemetry.bind_contextvars(workflow=order["id"])
+        step = await self._write(lambda db: self._queue.accept(db, order))
+        if step:
+            self._log.info("workflow.enqueued", plan=order["plan"], for_release=order["release"])
+            self._announce([step])
+        return JSONResponse({"id": order["id"]}, 202)
+
+    async def read(self, request: Request) -> Response:
+        """Returns the state of a workflow."""
+        found = await self._run(
+            lambda db: workflow_state.read(db, self._release, request.path_params["id"]), store.reading
+        )
+        return JSONResponse(found) if found else JSONResponse({"error": "no such workflow"}, 404)
+
+    async def lease(self, request: Request) -> Response:
+        """Waits until there is a task for the agent that asks, or its time is over (204)."""
+        asked = await json_object(request) or {}
+        role, release = asked["role"], asked["release"]
+        until = time.monotonic() + asked["wait_s"]
+        gone = asyncio.create_task(_disconnected(request))
+        try:
+            while not (self._draining or gone.done()):
+                event = self._waiting.setdefault((role, release), asyncio.Event())
+                delivery, steps = await self._write(
+                    lambda db: self._queue.lease(db, role, release, asked["instance"], asked["speaks"])
+                )
+                self._lost(steps)
+                if delivery:
+                    self._log_dispatch(delivery, asked["instance"])
+                    return JSONResponse(delivery)
+                remaining_s = until - time.monotonic()
+                if remaining_s <= 0:
+                    return Response(status_code=204)
+                woken = asyncio.create_task(event.wait())
+                await asyncio.wait({woken, gone}, timeout=remaining_s, return_when=asyncio.FIRST_COMPLETED)
+                woken.cancel()
+        finally:
+            gone.cancel()
+        return JSONResponse({"error": "going away"}, 503)
+
+    async def renew(self, request: Request) -> Response:
+        """Lengthens a lease."""
+        asked = await json_object(request) or {}
+        live = await self._write(lambda db: self._queue.renew(db, asked["lease"]))
+        return JSONResponse({"live": True}) if live else LOST_LEASE
+
+    async def complete(self, request: Request) -> Response:
+        """Ends a task with what its agent found."""
+        asked = await json_object(request) or {}
+        step = await self._write(lambda db: self._queue.complete(db, asked["lease"], asked["found"]))
+        if step is None:
+            return LOST_LEASE
+        self._announce([step])
+        return JSONResponse({"outcome": step.outcome})
+
+    async def fail(self, request: Request) -> Response:
+        """Notes a failed attempt and answers whether there will be another."""
+        asked = await json_object(request) or {}
+
+        def change(db: Connection) -> Step | None:
+            return self._queue.fail(db, asked["lease"], asked["error"], _attempts(db))
+
+        step = await self._write(change)
+        if step is None:
+            return LOST_LEASE
+        self._announce([step])
+        return JSONResponse({"outcome": step.outcome})
+
+    async def give_back(self, request: Request) -> Response:
+        """Queues again what an agent holds that is going away."""
+        asked = await json_object(request) or {}
+        steps = await self._write(lambda db: self._queue.give_back(db, asked["instance"]))
+        self._lost(steps)
+        return JSONResponse({"given_back": len(steps)})
+
+    async def _watch_deadlines(self) -> None:
+        while True:
+            self._timetable.clear()
+            moment: float | None = None
+            try:
+                steps, moment = await self._write(self._queue.expire)
+                self._lost(steps)
+            except SQLAlchemyError as error:
+                moment = time.time() + 1.0
+                self._log.error("deadlines.unread", operation="queue.expire", cause=f"{type(error).__name__}: {error}")
+            self._wake_all()
+            self._asleep_until = min(moment or math.inf, time.time() + LONGEST_SLEEP_S)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._timetable.wait(), max(0.005, self._asleep_until - time.time()))
+
+    def _lost(self, steps: list[Step]) -> None:
+        """Counts what no agent can count any more, because the agent is gone."""
+        for step in steps:
+            self._metrics.count_task(self._settings.names.component(step.role), step.outcome)
+        self._announce(steps)
+
+    def _announce(self, steps: list[Step]) -> None:
+        """Logs and counts what was committed, and wakes the agents that it concerns."""
+        for step in steps:
+            if step.replayed:
+                continue
+            telemetry.Context(step.correlation_id, step.traceparent).bind(step.workflow_id)
+            if step.outcome != "queued":
+                self._log_outcome(step)
+            if step.workflow_outcome:
+                self._metrics.workflows.labels(self._metrics.outcomes[step.workflow_outcome]).inc()
+                self._metrics.workflow_seconds.observe(step.workflow_s)
+                self._log.info("workflow.ended", outcome=step.workflow_outcome)
+            if step.available_at > time.time():
+                self._look_again_at(step.available_at)
+            elif step.next_role:
+                self._wake(step.next_role, step.release)
+
+    def _log_outcome(self, step: Step) -> None:
+        role = self._settings.names.component(step.role)
+        if step.outcome == "failed":
+            self._log.error(
+                "task.failed", operation=f"task.{role}", input_ref=step.workflow_id, cause=step.error, role=role
+            )
+        elif step.outcome == "retried":
+            self._log.warning("task.retried", role=role, reason=step.error)
+        else:
+            self._log.info("task.completed", role=role)
+
+    def _log_dispatch(self, delivery: dict[str, Any], instance: str) -> None:
+        telemetry.Context(delivery["correlation_id"], delivery["traceparent"]).bind()
+        self._log.info("task.dispatched", to=instance, attempt=delivery["attempt"])
+        self._look_again_at(time.time() + delivery["lease_s"])
+
+    def _look_again_at(self, moment: float) -> None:
+        if moment < self._asleep_until:
+            self._timetable.set()
+
+    def _wake(self, role: str, release: str) -> None:
+        event = self._waiting.pop((role, release), None)
+        if event:
+            event.set()
+
+    def _wake_all(self) -> None:
+        for role, release in list(self._waiting):
+            self._wake(role, release)
+
+    async def _write(self, change: Callable[[Connection], T]) -> T:
+        return await self._run(change)
+
+    async def _run(
+        self,
+        work: Callable[[Connection], T],
+        scope: Callable[..., contextlib.AbstractContextManager[Connection]] = store.writing,
+    ) -> T:
+        def in_thread() -> T:
+            with scope(self._engine) as db:
+                return work(db)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, in_thread)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _attempts(db: Connection) -> int:
+    table = store.configuration
+    stored = db.scalar(select(table.c.value).where(table.c.key == "task_attempts"))
+    return int(stored if stored is not None else CONFIGURATION["task_attempts"])
+
+
+def _try_to_write(db: Connection) -> None:
+    with db.begin_nested() as savepoint:
+        db.execute(store.weights.insert().values(release="readiness-probe", percent=0))
+        savepoint.rollback()

@@ -1,0 +1,292 @@
+"""The durable queue: workflows become tasks, tasks are leased, and each change is one transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, select
+
+from readiness.nexus import access, messages, store
+from readiness.nexus.messages import Result, Task
+from readiness.nexus.names import AGENT_ROLES
+from readiness.nexus.releases import Release
+from readiness.nexus.store import tasks, workflows
+
+LEASE_S = 5.0
+MOST_DELIVERIES = 10
+"""A task that has lost its agent so often is what kills them."""
+FIRST_BACKOFF_S = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one transaction changed, for the log, the metrics and those who wait."""
+
+    workflow_id: str
+    role: str
+    release: str
+    outcome: str  # done, failed, retried, or queued for a new task
+    correlation_id: str
+    traceparent: str
+    next_role: str | None = None
+    available_at: float = 0.0
+    workflow_outcome: str | None = None
+    workflow_s: float = 0.0
+    error: str | None = None
+    replayed: bool = False
+
+
+class Queue:
+    """The rules of the queue for an orchestrator of one release, on an open transaction."""
+
+    def __init__(self, release: Release, lease_key: str) -> None:
+        self._format = release.message_format
+        self._priorities = release.schema >= "0002"
+        self._speaks = release.speaks
+        self._key = lease_key
+
+    def accept(self, db: Connection, order: dict[str, Any]) -> Step | None:
+        """Takes a workflow in and queues its first task; None when it was taken in before."""
+        if db.execute(select(workflows.c.id).where(workflows.c.id == order["id"])).first():
+            return None
+        now = time.time()
+        columns = ("id", "caller", "plan", "input", "model", "release", "correlation_id", "traceparent")
+        row = {name: order[name] for name in columns} | {"status": "queued", "created_at": now}
+        if self._priorities:
+            row["priority"] = order.get("priority", messages.NORMAL)
+        db.execute(workflows.insert().values(row))
+        task = Task(
+            task_id=uuid.uuid4().hex,
+            workflow_id=order["id"],
+            role=AGENT_ROLES[0],
+            plan=order["plan"],
+            input=order["input"],
+            model=order["model"],
+            priority=order.get("priority", messages.NORMAL),
+        )
+        self._enqueue(db, task, order["release"], now)
+        return _step(row, task.role, "queued", next_role=task.role, available_at=now)
+
+    def lease(
+        self, db: Connection, role: str, release: str, instance: str, speaks: list[str]
+    ) -> tuple[dict[str, Any] | None, list[Step]]:
+        """Leases the next task of a role to an instance; returns the delivery, if any, and what changed.
+
+        An instance asks only when it holds nothing, so whatever it held was lost with its last life.
+        """
+        steps = self.give_back(db, instance)
+        now = time.time()
+        while (row := self._next_task(db, role, release, now)) is not None:
+            token = access.sign_lease(self._key, role, now + LEASE_S)
+            try:
+                task = messages.decode_task(json.loads(row["payload"]), self._format)
+            except messages.MessageFormatError as error:
+                steps.append(self._failed(db, row, str(error), retry=False))
+                continue
+            db.execute(
+                tasks.update()
+                .where(tasks.c.id == row["id"])
+                .values(
+                    status="leased",
+                    lease_token=token,
+                    lease_until=now + LEASE_S,
+                    instance=instance,
+                    attempts=row["attempts"] + 1,
+                )
+            )
+            db.execute(workflows.update().where(workflows.c.id == task.workflow_id).values(status="running"))
+            workflow = self._workflow(db, task.workflow_id)
+            common = max(set(speaks) & set(self._speaks), default=self._format)
+            delivery = {
+                "lease": token,
+                "lease_s": LEASE_S,
+                "format": common,
+                "message": messages.encode_task(task, common),
+                "attempt": row["attempts"] + 1,
+                "correlation_id": workflow["correlation_id"],
+                "traceparent": workflow["traceparent"],
+            }
+            return delivery, steps
+        return None, steps
+
+    def renew(self, db: Connection, token: str) -> bool:
+        """Lengthens a live lease; False when it is lost."""
+        renewed = db.execute(
+            tasks.update()
+            .where(tasks.c.lease_token == token, tasks.c.status == "leased")
+            .values(lease_until=time.time() + LEASE_S)
+        )
+        return renewed.rowcount == 1
+
+    def complete(self, db: Connection, token: str, found: dict[str, Any]) -> Step | None:
+        """Ends a task and queues the next one or, after the last, writes the effect; None when the lease is lost."""
+        row = self._leased(db, token)
+        if row is None:
+            return None
+        if row["status"] == "done":
+            return dataclasses.replace(self._ended(db, row, "done"), replayed=True)
+        if row["status"] != "leased":
+            return None
+        db.execute(tasks.update().where(tasks.c.id == row["id"]).values(status="done", lease_until=None))
+        task = messages.decode_task(json.loads(row["payload"]), self._format)
+        if task.role != AGENT_ROLES[-1]:
+            following = AGENT_ROLES[AGENT_ROLES.index(task.role) + 1]
+            task = _with_findings(task, following, found)
+            now = time.time()
+            self._enqueue(db, task, row["release"], now)
+            return self._ended(db, row, "done", next_role=following, available_at=now)
+        return self._finish(db, row, task)
+
+    def fail(self, db: Connection, token: str, error: str, budget: int) -> Step | None:
+        """Notes a failed attempt: another one after a pause, or a dead letter; None when the lease is lost."""
+        row = self._leased(db, token)
+        if row is None or row["status"] == "done":
+            return None
+        if row["status"] != "leased":
+            outcome = "failed" if row["status"] == "failed" else "retried"
+            return dataclasses.replace(self._ended(db, row, outcome), replayed=True)
+        return self._failed(db, row, error, retry=row["failures"] + 1 < budget)
+
+    def give_back(self, db: Connection, instance: str) -> list[Step]:
+        """Queues again whatever an instance holds."""
+        return self._lost(db, tasks.c.instance == instance)
+
+    def expire(self, db: Connection) -> tuple[list[Step], float | None]:
+        """Queues again what was leased for too long; also returns when the next lease ends or pause is over."""
+        now = time.time()
+        steps = self._lost(db, tasks.c.lease_until <= now)
+        ends = select(func.min(tasks.c.lease_until)).where(tasks.c.status == "leased")
+        pauses = select(func.min(tasks.c.available_at)).where(tasks.c.status == "queued", tasks.c.available_at > now)
+        moments = [moment for moment in (db.scalar(ends), db.scalar(pauses)) if moment is not None]
+        return steps, min(moments, default=None)
+
+    def depth(self, db: Connection) -> int:
+        """Counts the tasks that wait or run."""
+        count = select(func.count()).select_from(tasks).where(tasks.c.status.in_(("queued", "leased")))
+        return int(db.scalar(count) or 0)
+
+    def _next_task(self, db: Connection, role: str, release: str, now: float) -> RowMapping | None:
+        waiting = select(tasks).where(
+            tasks.c.status == "queued",
+            tasks.c.role == role,
+            tasks.c.release == release,
+            tasks.c.available_at <= now,
+        )
+        if self._priorities:
+            rank = case({"high": 0, "low": 2}, value=workflows.c.priority, else_=1)
+            waiting = waiting.join(workflows, workflows.c.id == tasks.c.workflow_id).order_by(rank)
+        return db.execute(waiting.order_by(tasks.c.created_at).limit(1)).mappings().first()
+
+    def _enqueue(self, db: Connection, task: Task, release: str, now: float) -> None:
+        db.execute(
+            tasks.insert().values(
+                id=task.task_id,
+                workflow_id=task.workflow_id,
+                position=AGENT_ROLES.index(task.role),
+                role=task.role,
+                status="queued",
+                release=release,
+                attempts=0,
+                failures=0,
+                available_at=now,
+                payload=json.dumps(messages.encode_task(task, self._format)),
+                created_at=now,
+            )
+        )
+
+    def _finish(self, db: Connection, row: RowMapping, task: Task) -> Step:
+        result = Result(task.draft, tuple(fact.id for fact in task.facts))
+        now = time.time()
+        # The effect's key is the workflow: a second one cannot be written, whoever runs this twice.
+        db.execute(store.effects.insert().values(workflow_id=task.workflow_id, content=task.draft, created_at=now))
+        db.execute(
+            workflows.update()
+            .where(workflows.c.id == task.workflow_id)
+            .values(
+                status="done",
+                result=json.dumps(messages.encode_result(result, self._format)),
+                finished_at=now,
+            )
+        )
+        return self._ended(db, row, "done", workflow_outcome="done", at=now)
+
+    def _failed(self, db: Connection, row: RowMapping, error: str, *, retry: bool) -> Step:
+        now, failures = time.time(), row["failures"] + 1
+        if retry:
+            pause_s = FIRST_BACKOFF_S * 2 ** (failures - 1) * random.uniform(0.5, 1.5)
+            values = {"status": "queued", "failures": failures, "available_at": now + pause_s}
+            db.execute(tasks.update().where(tasks.c.id == row["id"]).values(values))
+            return self._ended(db, row, "retried", next_role=row["role"], available_at=now + pause_s, error=error)
+        db.execute(tasks.update().where(tasks.c.id == row["id"]).values(status="failed", failures=failures))
+        db.execute(
+            store.dead_letters.insert().values(
+                task_id=row["id"],
+                workflow_id=row["workflow_id"],
+                role=row["role"],
+                payload=row["payload"],
+                error=error,
+                created_at=now,
+            )
+        )
+        db.execute(
+            workflows.update()
+            .where(workflows.c.id == row["workflow_id"])
+            .values(status="failed", error=f"{row['role']}: {error}", finished_at=now)
+        )
+        return self._ended(db, row, "failed", workflow_outcome="failed", at=now, error=error)
+
+    def _lost(self, db: Connection, condition: ColumnElement[bool]) -> list[Step]:
+        steps = []
+        for row in db.execute(select(tasks).where(tasks.c.status == "leased", condition)).mappings().all():
+            if row["attempts"] >= MOST_DELIVERIES:
+                steps.append(self._failed(db, row, f"lost its agent {row['attempts']} times", retry=False))
+                continue
+            values = {"status": "queued", "lease_token": None, "lease_until": None, "available_at": time.time()}
+            db.execute(tasks.update().where(tasks.c.id == row["id"]).values(values))
+            lost = f"agent {row['instance']} was lost"
+            steps.append(self._ended(db, row, "retried", next_role=row["role"], error=lost))
+        return steps
+
+    def _leased(self, db: Connection, token: str) -> RowMapping | None:
+        if access.lease_role(self._key, token) is None:
+            return None
+        return db.execute(select(tasks).where(tasks.c.lease_token == token)).mappings().first()
+
+    def _workflow(self, db: Connection, workflow_id: str) -> RowMapping:
+        columns = [workflows.c[n] for n in ("id", "release", "correlation_id", "traceparent", "created_at")]
+        return db.execute(select(*columns).where(workflows.c.id == workflow_id)).mappings().one()
+
+    def _ended(self, db: Connection, row: RowMapping, outcome: str, *, at: float = 0.0, **more: Any) -> Step:
+        workflow = self._workflow(db, row["workflow_id"])
+        if at:
+            more["workflow_s"] = at - workflow["created_at"]
+        return _step(dict(workflow) | {"release": row["release"]}, row["role"], outcome, **more)
+
+
+def _step(workflow: dict[str, Any], role: str, outcome: str, **more: Any) -> Step:
+    return Step(
+        workflow_id=workflow["id"],
+        role=role,
+        release=workflow["release"],
+        outcome=outcome,
+        correlation_id=workflow["correlation_id"],
+        traceparent=workflow["traceparent"],
+        **more,
+    )
+
+
+def _with_findings(task: Task, following: str, found: dict[str, Any]) -> Task:
+    return dataclasses.replace(
+        task,
+        task_id=uuid.uuid4().hex,
+        role=following,
+        steps=tuple(found.get("steps", task.steps)),
+        facts=tuple(messages.Fact(**fact) for fact in found["facts"]) if "facts" in found else task.facts,
+        draft=found.get("draft", task.draft),
+    )
