@@ -1,0 +1,1 @@
+"""The scorer: its rules as tables, its properties, and the mutants that they must kill."""
