@@ -1,0 +1,110 @@
+"""Which gates a run is about, and what is enough: flat files, no language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from readiness.descriptor import Duration, Part, Share
+from readiness.errors import UsageError
+from readiness.loading import load
+from readiness.loading.documents import shown
+from readiness.loading.mistakes import nearest
+from readiness.model import GateInfo, Mode, Risk
+
+_PACKAGE = Path(__file__).resolve().parent
+_KEYWORDS = {
+    "blocking",
+    "scored",
+    *(f"risk:{risk}" for risk in Risk),
+    *(f"mode:{mode}" for mode in Mode),
+}
+
+
+class Scenario(Part):
+    """The gates of a run (its denominator), and the scores that it asks for.
+
+    A selector is `*`, a gate's id or a glob of ids, the name of a pillar or capability, `blocking` or `scored`,
+    `risk:critical`, `mode:observe`; with `!` in front it takes out what it matches, wherever it stands.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    about: str = ""
+    gates: list[str] = Field(min_length=1)
+    experiments: list[Any] = Field(default_factory=list)
+    loadtests: list[Any] = Field(default_factory=list)
+    threshold: Share
+    pillar_floor: Share = 0.6
+    time_budget: Duration | None = None
+
+    @field_validator("gates")
+    @classmethod
+    def _readable(cls, selectors: list[str]) -> list[str]:
+        for selector in selectors:
+            bare = selector.removeprefix("!")
+            if not bare.strip():
+                raise ValueError(f"{selector!r} selects nothing; delete it")
+            if ":" in bare and bare not in _KEYWORDS:
+                known = sorted(word for word in _KEYWORDS if ":" in word)
+                raise ValueError(f"{selector!r} is no selector{nearest(bare, known)}")
+        if all(selector.startswith("!") for selector in selectors):
+            raise ValueError("every selector takes out; begin with one that takes in, such as '*'")
+        return selectors
+
+    @field_validator("experiments", "loadtests")
+    @classmethod
+    def _none_yet(cls, files: list[Any]) -> list[Any]:
+        if files:
+            raise ValueError("this version runs gates alone; delete the list")
+        return files
+
+    def choose(self, gates: Sequence[GateInfo]) -> tuple[GateInfo, ...]:
+        """Return the scenario's gates in the order given; a selector of ids or names that matches none is an error."""
+        for selector in self.gates:
+            bare = selector.removeprefix("!")
+            if bare not in _KEYWORDS and not any(matches(bare, gate) for gate in gates):
+                names = {name for gate in gates for name in (gate.id, gate.pillar, gate.capability)}
+                near = nearest(bare, names, "`readiness catalogue` lists them")
+                raise UsageError(f"scenario {self.name}: gates: {shown(selector)} matches no gate{near}")
+        chosen = tuple(gate for gate in gates if self._takes(gate))
+        if not chosen:
+            raise UsageError(f"scenario {self.name}: gates: nothing is selected by {', '.join(self.gates)}")
+        return chosen
+
+    def _takes(self, gate: GateInfo) -> bool:
+        out = any(matches(selector[1:], gate) for selector in self.gates if selector.startswith("!"))
+        return not out and any(matches(selector, gate) for selector in self.gates if not selector.startswith("!"))
+
+
+def matches(selector: str, gate: GateInfo) -> bool:
+    """Whether one selector without `!` takes in a gate."""
+    if selector in ("blocking", "scored"):
+        return gate.blocking == (selector == "blocking")
+    kind, colon, value = selector.partition(":")
+    if colon:
+        return value == (gate.risk if kind == "risk" else gate.mode)
+    named = selector.casefold() in (gate.pillar.casefold(), gate.capability.casefold())
+    return named or fnmatchcase(gate.id, selector.upper())
+
+
+def scenario_folders(root: Path) -> list[Path]:
+    """Return where scenarios are looked for: the user's folder, the package's data, a checkout's."""
+    folders = [root / "scenarios", _PACKAGE / "_files" / "scenarios", _PACKAGE.parent / "scenarios"]
+    return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+
+
+def find_scenario(name_or_path: str, root: Path) -> Scenario:
+    """Read a scenario by name (`ci`) or path (`mine/night.yaml`); the user's own come before the package's."""
+    if "/" in name_or_path or "\\" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
+        return load(root / name_or_path, Scenario)
+    known: dict[str, Path] = {}
+    for folder in scenario_folders(root):
+        for path in sorted(folder.glob("*.yaml")):
+            known.setdefault(path.stem, path)
+    if name_or_path not in known:
+        raise UsageError(f"scenario {shown(name_or_path)} not found in scenarios/{nearest(name_or_path, known)}")
+    return load(known[name_or_path], Scenario)
