@@ -19,46 +19,9 @@ from readiness.nexus.settings import Settings
 from readiness.nexus.store import documents
 
 MOST_FOUND = 3
-STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "at",
-        "be",
-        "by",
-        "can",
-        "do",
-        "does",
-        "for",
-        "from",
-        "how",
-        "in",
-        "is",
-        "it",
-        "long",
-        "many",
-        "may",
-        "much",
-        "of",
-        "often",
-        "on",
-        "or",
-        "that",
-        "the",
-        "their",
-        "there",
-        "to",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "why",
-        "will",
-        "with",
-    ]
+STOP_WORD = re.compile(
+    "a|an|and|are|at|be|by|can|do|does|for|from|how|in|is|it|long|many|may|much|of|often|on|or|that|the|their|there|"
+    "to|what|when|where|which|who|why|will|with"
 )
 
 
@@ -92,7 +55,7 @@ class SearchIndex:
     def find(self, db: Connection, question: str, most: int = MOST_FOUND) -> list[str]:
         """Returns the ids of the documents that fit a question best, best first."""
         words = dict.fromkeys(re.findall(r"\w+", question.lower()))
-        wanted = [f'"{word}"' for word in words if word not in STOP_WORDS][:50]
+        wanted = [f'"{word}"' for word in words if not STOP_WORD.fullmatch(word)][:50]
         if not wanted:
             return []
         query = text("SELECT id FROM documents_index WHERE documents_index MATCH :q ORDER BY rank LIMIT :most")

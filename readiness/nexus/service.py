@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import re
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -94,6 +95,9 @@ async def _serve(settings: Settings, service: str, instance: str, release: str) 
     server = _Server(config, part.drain, lambda: registry.announce(settings, service, entry))
     log = telemetry.logger("process")
     log.info("process.starting", port=entry.port)
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        # The server handles both while it serves, and afterwards raises again what it got: the end is ours.
+        signal.signal(stop, signal.SIG_IGN)
     try:
         await server.serve(sockets=sockets)
     finally:
