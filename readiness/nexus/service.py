@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import re
 import signal
 import socket
 import sys
@@ -26,7 +25,7 @@ from readiness.nexus import parentage, registry, telemetry
 from readiness.nexus.errors import NexusError
 from readiness.nexus.hop import Hop
 from readiness.nexus.names import COMPONENTS
-from readiness.nexus.releases import RETIRED, release_of
+from readiness.nexus.releases import release_of
 from readiness.nexus.settings import LOOPBACK, Settings
 
 BACKLOG = 512
@@ -64,20 +63,12 @@ def main() -> int:
     parentage.end_with_parent()
     try:
         settings = Settings.load(given.home)
-        release = _installed_release(settings, given.service, given.instance, given.release)
-        telemetry.configure(settings, component=given.service, instance=given.instance, release=release)
-        asyncio.run(_serve(settings, given.service, given.instance, release))
+        telemetry.configure(settings, component=given.service, instance=given.instance, release=given.release)
+        asyncio.run(_serve(settings, given.service, given.instance, given.release))
     except NexusError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-def _installed_release(settings: Settings, service: str, instance: str, release: str) -> str:
-    # The start script of this one replica pins a package, as it did during some incident long ago.
-    if settings.defects.on("stale-agent") and service == "reviewer" and re.search(r"-2-r", instance):
-        return next(iter(RETIRED))
-    return release
 
 
 async def _serve(settings: Settings, service: str, instance: str, release: str) -> None:
