@@ -151,6 +151,10 @@ class Deployment(Judgement):
         """Await the end of a submitted transaction."""
         return self._reach.workload.finish(transaction, self.deadline)
 
+    def reread(self, transaction: Transaction) -> Transaction:
+        """Look at an ended transaction again: what the deployment says about it now."""
+        return self._reach.workload.reread(transaction, self.deadline)
+
     def served_by(self, n: int) -> Counter[str]:
         """Count which releases serve n requests; a request that fails counts under the empty name."""
         self.allow(Mode.PROBE, "send requests")
