@@ -30,6 +30,7 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="caretaker")
     options.add_argument("--home", type=Path, required=True)
     options.add_argument("--no-schedule", action="store_true")
+    options.add_argument("--token", help=argparse.SUPPRESS)
     given = options.parse_args()
     _write_to(given.home / "log" / "caretaker.log")
     supervisor = Supervisor(given.home)

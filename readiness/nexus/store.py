@@ -157,6 +157,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_immediate(connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return
     # A transaction that reads first and writes later would fail when another process writes in between.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 

@@ -226,12 +226,12 @@ def ended(pid: int, within_s: float) -> bool:
 
 
 def processes_of(home: Path) -> list[psutil.Process]:
-    """Find every living process of this home: its command line has `--home` and exactly this folder."""
+    """Find every living process of this home by its command line: `--home` and this folder, or our configuration."""
+    ours = {("--home", str(home)), ("-c", str(home / "run" / "supervisord.conf"))}
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         arguments = process.info["cmdline"] or []
-        pairs = pairwise(arguments)
-        if ("--home", str(home)) in pairs and process.info["status"] != psutil.STATUS_ZOMBIE:
+        if ours & set(pairwise(arguments)) and process.info["status"] != psutil.STATUS_ZOMBIE:
             found.append(process)
     return [process for process in found if process.pid != os.getpid()]
 
@@ -292,6 +292,7 @@ logfile_backups=0
 loglevel=warn
 minfds=1024
 strip_ansi=false
+environment=NEXUS_SUPERVISED="1"
 
 [unix_http_server]
 file={run}/supervisord.sock

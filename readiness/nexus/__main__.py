@@ -1,0 +1,45 @@
+"""`python -m readiness.nexus up|status|down`: a reference deployment of one's own, on loopback."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from readiness.nexus.errors import NexusError
+from readiness.nexus.supervision import SupervisionError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; a failure is one line on stderr and exit 1, wrong usage exit 2."""
+    given = _parser().parse_args(argv)
+    from readiness.nexus import up
+
+    commands = {"up": up.up, "status": up.status, "down": up.down}
+    try:
+        return commands[given.command](given)
+    except (NexusError, SupervisionError, OSError) as error:
+        print(f"nexus {given.command}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="nexus", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start it; the last line printed is the path of its descriptor")
+    up.add_argument("--dir", type=Path, help="its home; default: a fresh private folder, removed by `down`")
+    up.add_argument("--defect", action="append", default=[], metavar="NAME[=VALUE]", help="a seeded defect")
+    up.add_argument("--names", type=Path, metavar="FILE", help="other outward names (YAML or JSON)")
+    status = commands.add_parser("status", help="say whether it runs")
+    down = commands.add_parser("down", help="stop it; nothing is left running")
+    down.add_argument("--wipe", action="store_true", help="remove the home too")
+    for command in (status, down):
+        command.add_argument("--dir", type=Path, help="its home; default: the last one started")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""`nexusctl`, the operators' command. Exit codes: 0 done, 1 refused or failed, 2 usage, 77 not permitted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from readiness.nexus.errors import NexusError
+from readiness.nexus.settings import Settings
+from readiness.nexus.supervision import SupervisionError
+
+FAILED = 1
+NOT_PERMITTED = 77
+BUSY_FOR_S = 20.0
+"""How long a command waits for another one that changes the same deployment."""
+Command = Callable[[Settings, argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; every failure is one line on stderr."""
+    from readiness.nexus.authority import NotPermittedError
+
+    given = _parser().parse_args(argv)
+    try:
+        settings = Settings.load(given.home)
+        given.level = given.level or settings.names.level("operator")
+        command: Command = given.command
+        return command(settings, given)
+    except NotPermittedError as error:
+        print(f"nexusctl: {error}", file=sys.stderr)
+        return NOT_PERMITTED
+    except (NexusError, SupervisionError, OSError) as error:
+        print(f"nexusctl: {' '.join(str(error).split())}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("nexusctl: interrupted", file=sys.stderr)
+        return 130
+
+
+def say(line: str) -> None:
+    """Tell the operator how far it is; results alone go to stdout."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def deploy(settings: Settings, given: argparse.Namespace) -> int:
+    """Bring a release to all traffic, after it has shown that it does its work."""
+    from readiness.nexus import deploy as rolling
+    from readiness.nexus.rollout import Rollout
+
+    rollout = Rollout.of(settings)
+    if given.dry_run:
+        rolling.plan_deploy(rollout, _operator(settings, given), given.release, say)
+        return 0
+    with _alone(settings):
+        rolling.deploy(rollout, _operator(settings, given), given.release, say)
+    return 0
+
+
+def rollback(settings: Settings, given: argparse.Namespace) -> int:
+    """Go back to the previous release."""
+    from readiness.nexus import deploy as rolling
+    from readiness.nexus.rollout import Rollout
+
+    with _alone(settings):
+        release = rolling.rollback(Rollout.of(settings), _operator(settings, given), say)
+    print(json.dumps({"release": release}))
+    return 0
+
+
+def start(settings: Settings, given: argparse.Namespace) -> int:
+    """Make sure that a service runs with its declared number of instances."""
+    from readiness.nexus.audit import ALLOWED, AuditLog
+    from readiness.nexus.fleet import placed
+    from readiness.nexus.probing import await_ready
+    from readiness.nexus.rollout import READY_WITHIN_S, Rollout
+
+    service = settings.names.canonical_component(given.service)
+    operator = _operator(settings, given)
+    AuditLog.of(settings).append(operator.level, "start", ALLOWED, operator.correlation_id, f"service={given.service}")
+    rollout = Rollout.of(settings)
+    release = rollout.current()
+    rollout.start(release, [service])
+    await_ready(settings, placed(settings, release, [service]), READY_WITHIN_S)
+    return 0
+
+
+def status(settings: Settings, given: argparse.Namespace) -> int:
+    """Show what is stable of the deployment: releases, weights, replicas, configuration, limits, schema."""
+    from readiness.nexus import configuration, deployments, schema, store
+    from readiness.nexus.rollout import Rollout
+
+    rollout = Rollout.of(settings)
+    states = rollout.supervisor.states()
+    replicas = dict.fromkeys(map(settings.names.component, settings.replicas), 0)
+    for name, instance in rollout.running().items():
+        if states[name]["statename"] == "RUNNING":
+            replicas[settings.names.component(instance.service)] += 1
+    with store.reading(rollout.engine) as db:
+        configured = configuration.read(db)
+        shown = {
+            "release": deployments.current(db),
+            "weights": deployments.weights(db),
+            "replicas": replicas,
+            "configuration": configured,
+            "limits": {key: value for key, value in configured.items() if key.startswith("rate_limit")},
+            "schema": schema.current_revision(settings),
+        }
+    _show(shown, given)
+    return 0
+
+
+def artifact(settings: Settings, given: argparse.Namespace) -> int:
+    """Show the digest of a built release."""
+    from readiness.nexus.build import read_artifact
+
+    built = read_artifact(settings, given.release)
+    _show({"release": built["release"], "digest": built["digest"]}, given)
+    return 0
+
+
+def contract(_settings: Settings, given: argparse.Namespace) -> int:
+    """Let two releases read each other's messages, in both directions."""
+    from readiness.nexus.releases import release_of
+    from readiness.nexus.selftest.contract import problems
+
+    found = problems(release_of(given.one), release_of(given.other))
+    if found:
+        raise NexusError("; ".join(found))
+    return 0
+
+
+def audit(settings: Settings, given: argparse.Namespace) -> int:
+    """Show the audit log."""
+    from readiness.nexus.audit import AuditLog
+
+    _operator(settings, given).ask("read-audit", dry_run=True)
+    _show({"records": list(AuditLog.of(settings).read(given.correlation))}, given)
+    return 0
+
+
+def audit_verify(settings: Settings, given: argparse.Namespace) -> int:
+    """Check the chain of the audit log."""
+    from readiness.nexus.audit import verify
+
+    problem = verify(given.file or settings.audit_log)
+    if problem:
+        raise NexusError(problem)
+    return 0
+
+
+def _operator(settings: Settings, given: argparse.Namespace) -> Any:
+    from readiness.nexus.authority import Operator
+
+    return Operator.at(settings, given.level)
+
+
+def _alone(settings: Settings) -> Any:
+    """Keep other commands that change this deployment out for the length of a `with` block."""
+    lock = FileLock(settings.run / "operations.lock", timeout=BUSY_FOR_S, mode=0o600)
+    try:
+        return lock.acquire()
+    except Timeout:
+        raise NexusError("another nexusctl is changing this deployment; try again when it has finished") from None
+
+
+def _show(content: dict[str, Any], given: argparse.Namespace) -> None:
+    print(json.dumps(content, indent=None if given.json else 1, sort_keys=False))
+
+
+def _parser() -> argparse.ArgumentParser:
+    from readiness.nexus import ctl_data
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--as", dest="level", metavar="LEVEL", default=argparse.SUPPRESS, help="access level")
+    common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="one line of JSON")
+    parser = argparse.ArgumentParser(prog="nexusctl", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--as", dest="level", metavar="LEVEL", default="", help="access level; default: operator")
+    parser.set_defaults(json=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Command) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, parents=[common], help=command.__doc__, description=command.__doc__)
+        one.set_defaults(command=command)
+        return one
+
+    one = add("deploy", deploy)
+    one.add_argument("release")
+    one.add_argument("--dry-run", action="store_true")
+    add("rollback", rollback)
+    add("start", start).add_argument("service")
+    add("status", status)
+    add("artifact", artifact).add_argument("release")
+    one = add("contract", contract)
+    one.add_argument("one")
+    one.add_argument("other")
+    add("audit", audit).add_argument("--correlation")
+    add("audit-verify", audit_verify).add_argument("--file", type=Path)
+    ctl_data.register(add)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

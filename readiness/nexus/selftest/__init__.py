@@ -1,0 +1,1 @@
+"""The self-tests that every build of a release runs: message formats, the contract with neighbours, migrations."""
