@@ -43,9 +43,16 @@ _PLAIN = (str, int, float, bool, type(None), Path)
 def nearest(given: str, known: Iterable[str], listing: str = "") -> str:
     """Return `; did you mean 'x'? known: x, y` for a name that is none; `listing` stands for the names known."""
     names = sorted(known)
-    near = difflib.get_close_matches(given[:100], names, n=1, cutoff=0.6)
+    near = _near(given, names)
     listing = listing or f"known: {', '.join(names) or 'none'}"
-    return f"; did you mean {near[0]!r}? {listing}" if near else f"; {listing}"
+    return f"; did you mean {near!r}? {listing}" if near else f"; {listing}"
+
+
+def _near(given: str, known: list[str]) -> str | None:
+    """The most similar name, or the only one that begins with what was given."""
+    similar = difflib.get_close_matches(given[:100], known, n=1, cutoff=0.6)
+    longer = [name for name in known if len(given) > 2 and name.startswith(given)]
+    return similar[0] if similar else longer[0] if len(longer) == 1 else None
 
 
 def mistakes(error: ValidationError, model: type[BaseModel], data: Mapping[str, Any]) -> list[tuple[Place, str]]:
@@ -84,9 +91,7 @@ def _sentence(place: Place, group: list[ErrorDetails], model: type[BaseModel]) -
     first = group[0]
     where = ".".join(map(str, place))
     if first["type"] == "extra_forbidden":
-        inside = f" in {'.'.join(map(str, place[:-1]))}" if place[:-1] else ""
-        key = str(place[-1])
-        return f"unknown key {shown(key)}{inside}{nearest(key, _keys(model, place[:-1]))}"
+        return _unknown_key(place, _keys(model, place[:-1]))
     if first["type"] == "missing":
         return f"{where} is missing; add it"
     if first["type"] == "value_error":
@@ -97,6 +102,14 @@ def _sentence(place: Place, group: list[ErrorDetails], model: type[BaseModel]) -
         allowed = " or ".join(dict.fromkeys(_allowed(item) for item in group))
         text = f"{_given(place, first['input'])} is not allowed; allowed: {allowed}"
     return f"{where}: {text}" if where else text
+
+
+def _unknown_key(place: Place, known: Iterable[str]) -> str:
+    key = str(place[-1])
+    inside = f" in {'.'.join(map(str, place[:-1]))}" if place[:-1] else ""
+    secret = bool(_SECRET_PLACES & set(place)) and not key.isidentifier()
+    name = "(not shown: it may be secret)" if secret else shown(key)
+    return f"unknown key {name}{inside}{nearest(key, known)}"
 
 
 def _given(place: Place, value: object) -> str:
@@ -113,8 +126,8 @@ def _allowed(details: ErrorDetails) -> str:
         return _ALLOWED[kind]
     if kind == "literal_error":
         known = [part.strip("'") for part in str(context["expected"]).replace(" or ", ", ").split(", ")]
-        near = difflib.get_close_matches(str(details["input"])[:100], known, n=1)
-        return ", ".join(known) + (f" (did you mean {near[0]!r}?)" if near else "")
+        near = _near(str(details["input"]), known)
+        return ", ".join(known) + (f" (did you mean {near!r}?)" if near else "")
     if kind == "too_short":
         return "one or more items"
     if kind == "string_too_short":
