@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -39,6 +39,8 @@ class Restored:
     """The restored environment; None when it did not come up, and then `error` says why."""
     error: str
     backup: FreshBackup
+    held: Mapping[str, ComponentCount] | None
+    """The inventory of the restored environment before anybody worked in it; None where it could not be asked."""
 
 
 class Deployment(Judgement):
@@ -268,4 +270,4 @@ class Deployment(Judgement):
             there = Deployment(
                 fact.reach, self.gate, self.deadline, self._records, self._executor, self._facts, judged_with=self
             )
-        return Restored(fact.ran, fact.seconds, there, fact.error, fact.backup)
+        return Restored(fact.ran, fact.seconds, there, fact.error, fact.backup, fact.held)
