@@ -78,7 +78,7 @@ class Judgement:
     def __init__(self, gate: GateInfo, records: Records, judged_with: Judgement | None = None) -> None:
         self.gate = gate
         self._records = records
-        self._gathered = judged_with._gathered if judged_with is not None else _Gathered()
+        self._gathered: _Gathered = judged_with._gathered if judged_with is not None else _Gathered()
 
     @property
     def run_id(self) -> str:

@@ -6,14 +6,13 @@ import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from readiness import drivers
 from readiness.errors import UsageError
 from readiness.loading import DescriptorFile
 
 Argument = str | int | float | bool
-C = TypeVar("C")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +96,6 @@ def attach(file: DescriptorFile) -> Target:
     return target
 
 
-def capable(target: Target, capability: type[C]) -> bool:
+def capable(target: object, capability: type[Any]) -> bool:
     """Whether the target has a capability, given as its protocol."""
     return isinstance(target, capability)

@@ -1,0 +1,69 @@
+"""Harmless attempts at privileged operations: who is let, and who is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from readiness.credentials import ANONYMOUS
+from readiness.descriptor import OperationSpec, Request
+from readiness.errors import Missing
+from readiness.procedures import roles
+from readiness.reach import Reach
+from readiness.templates import fill
+from readiness.waiting import Deadline
+
+Decision = Literal["allowed", "denied", "error"]
+_DENIED = {401, 403}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of one attempt."""
+
+    operation: str
+    level: str
+    """The access level; no text for a caller without credentials."""
+    decision: Decision
+    code: int | None
+    """The HTTP status, or the exit code."""
+    detail: str = ""
+
+
+def attempt(reach: Reach, operation: str, level: str, correlation: str | None, deadline: Deadline) -> Attempt:
+    """Try the dry run of an operation as a level: by HTTP 401 and 403 are denials, by command `denied_exit`."""
+    spec = reach.file.descriptor.operations.get(operation)
+    if spec is None:
+        raise Missing(
+            f"the operation {operation} is not declared", f"operations.{operation}: {{as: [<level>], dry_run: …}}"
+        )
+    if isinstance(spec.dry_run, Request):
+        return _by_request(reach, operation, spec.dry_run, level, correlation, deadline)
+    return _by_command(reach, operation, spec, level, correlation, deadline)
+
+
+def _by_request(
+    reach: Reach, operation: str, request: Request, level: str, correlation: str | None, deadline: Deadline
+) -> Attempt:
+    header = reach.file.descriptor.workload.correlation
+    headers = {header.request_header: correlation} if header is not None and correlation else {}
+    values = {**roles(reach.file), "operation": operation, "level": level, "marker": correlation or operation}
+    answer = reach.web.send(request, level=level, headers=headers, values=values, deadline=deadline)
+    decision: Decision = "allowed" if answer.ok else "denied" if answer.status in _DENIED else "error"
+    return Attempt(operation, level, decision, answer.status, answer.error or answer.text[:200])
+
+
+def _by_command(
+    reach: Reach, operation: str, spec: OperationSpec, level: str, correlation: str | None, deadline: Deadline
+) -> Attempt:
+    values = {**roles(reach.file), "operation": operation, "level": level, "marker": correlation or operation}
+    assert not isinstance(spec.dry_run, Request)
+    argv = [fill(part, values, f"operations.{operation}.dry_run") for part in spec.dry_run]
+    environment = {"READINESS_CORRELATION": correlation} if correlation else {}
+    if level != ANONYMOUS:
+        environment["READINESS_CREDENTIAL"] = reach.credentials.level_secret(level)
+    ran = reach.procedures.execute(
+        f"operations.{operation}.dry_run", argv, environment=environment, deadline=deadline.within(60.0)
+    )
+    decision: Decision = "allowed" if ran.ok else "denied" if ran.exit_code in spec.denied_exit else "error"
+    return Attempt(operation, level, decision, ran.exit_code, ran.told())

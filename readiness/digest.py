@@ -1,0 +1,44 @@
+"""The state of a deployment that a drill must leave as it was: what is ready in which version, and what is set."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from readiness.operations import Digest
+from readiness.reach import Reach
+from readiness.waiting import Deadline
+
+_PASSING = re.compile(
+    r"(?:^|_)(?:pids?|uptime|started|since|time|timestamp|now|age|at|ms|s|seconds|queue|queued|work|tasks|running|"
+    r"requests|connections|load|memory|cpu)$"
+)
+"""Names of what passes by itself (processes, times, work): no part of the state."""
+
+
+def take_digest(reach: Reach, deadline: Deadline) -> Digest:
+    """Read the state: ready replicas and their versions by service, and what the procedure `status` says.
+
+    A `status` that cannot be read is Undecidable: without it nothing could be shown to be undone.
+    """
+    services = {}
+    for service in reach.target.services():
+        ready = [one for one in reach.target.instances(service) if reach.ready(one, deadline) is not False]
+        versions = sorted({reach.version(one, deadline) or "" for one in ready})
+        services[service] = {"ready": len(ready), "versions": versions}
+    state: dict[str, Any] = {"services": services}
+    if reach.procedures.declared("status"):
+        said = reach.procedures.run("status", deadline=deadline, environment=reach.environment).json()
+        state["status"] = _lasting(said)
+    normal: Digest = json.loads(json.dumps(state, sort_keys=True))
+    return normal
+
+
+def _lasting(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _lasting(item) for key, item in value.items() if not _PASSING.search(str(key))}
+    if isinstance(value, list):
+        return [_lasting(item) for item in value]
+    return value

@@ -1,0 +1,178 @@
+"""Processes on this machine: found by pid file, by port, or in a supervisor's list."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+import psutil
+
+from readiness.drivers.process.finding import Found, find
+from readiness.errors import Missing, TargetError, UsageError
+from readiness.loading import DescriptorFile
+from readiness.target import Argument, Instance, ProcessFacts
+
+_SAME_S = 0.02
+"""Start times of one process, read twice, differ by less: the kernel counts in ticks of 10 ms."""
+_MAX_TARGETS_BYTES = 1 << 20
+
+
+def attach(file: DescriptorFile, rest: str) -> ProcessTarget:
+    """Give the target for `driver: process`."""
+    if rest:
+        raise UsageError(f"{file.path}: driver 'process:{rest}' has an argument; write `driver: process`")
+    return ProcessTarget(file)
+
+
+class ProcessTarget:
+    """A deployment whose services are processes of this machine."""
+
+    scheme = "process"
+
+    def __init__(self, file: DescriptorFile) -> None:
+        self._file = file
+        self._services = file.descriptor.services
+
+    def services(self) -> Sequence[str]:
+        """Name the declared services."""
+        return list(self._services)
+
+    def address(self, service: str) -> str:
+        """Give the URL of a service."""
+        address = self._services[service].address
+        if address is None:
+            raise Missing(f"{service} has no address", f"services.{service}.address: http://127.0.0.1:…")
+        return address
+
+    def instances(self, service: str) -> Sequence[Instance]:
+        """Give the running replicas: the processes found, with the addresses that the target list gives them.
+
+        Without a way to find processes, the target list alone; without either, the service as one replica.
+        """
+        spec = self._services[service]
+        listed = self._listed(service)
+        if spec.process is None:
+            if spec.instances is not None:
+                return [Instance(service, name, address) for name, address in listed.items()]
+            return [Instance(service, service, spec.address)] if spec.address else []
+        found = find(self._file, service, spec.process)
+        alone = spec.address if spec.instances is None and len(found) == 1 else None
+        return [Instance(service, one.name, _address(one, listed) or alone, one.pid, one.started) for one in found]
+
+    def perform(self, operation: str, arguments: Mapping[str, Argument]) -> None:
+        """Do `kill` (service, instance, pid, started)."""
+        if operation != "kill":
+            raise TargetError(f"the driver process has no operation {operation!r}; it has: kill")
+        try:
+            service, name = str(arguments["service"]), str(arguments["instance"])
+            pid, started = int(arguments["pid"]), float(arguments["started"])
+        except (KeyError, ValueError) as error:
+            raise TargetError(f"kill needs service, instance, pid and started: {error}") from None
+        self.kill(service, Instance(service, name, None, pid, started))
+
+    def kill(self, service: str, instance: Instance) -> None:
+        """End a replica with SIGKILL, after it was shown to be that process of that service, and none of ours."""
+        place = self._services[service].process if service in self._services else None
+        if place is None:
+            raise Missing(
+                f"the processes of {service} are not known",
+                f"services.{service}.process: {{pidfile: run/{service}.pid}}",
+            )
+        pid, started = instance.pid, instance.started
+        if pid is None or started is None:
+            raise TargetError(f"{instance.name}: its process is not known")
+        if pid in _protected():
+            raise TargetError(f"{instance.name}: process {pid} is the system's or this run's own and is not killed")
+        mine = find(self._file, service, place)
+        if not any(one.pid == pid and abs(one.started - started) < _SAME_S for one in mine):
+            raise TargetError(f"{instance.name}: process {pid} is not (or no longer) one of {service}")
+        try:
+            process = psutil.Process(pid)
+            if abs(process.create_time() - started) >= _SAME_S:
+                raise TargetError(f"{instance.name}: process {pid} ended, and its number was given to another")
+            process.send_signal(signal.SIGKILL)
+        except psutil.NoSuchProcess:
+            raise TargetError(f"{instance.name}: process {pid} has ended by itself") from None
+        except psutil.AccessDenied:
+            raise TargetError(
+                f"{instance.name}: no right to kill process {pid}", f"run as the user that {service} runs as"
+            ) from None
+
+    def processes(self, service: str) -> Sequence[ProcessFacts]:
+        """Look at the processes of a service and at all their descendants."""
+        place = self._services[service].process
+        if place is None:
+            raise Missing(
+                f"the processes of {service} are not known",
+                f"services.{service}.process: {{pidfile: run/{service}.pid}}",
+            )
+        seen: dict[int, ProcessFacts] = {}
+        for one in find(self._file, service, place):
+            try:
+                parent = psutil.Process(one.pid)
+                for process in (parent, *parent.children(recursive=True)):
+                    seen[process.pid] = _facts(process)
+            except psutil.Error:
+                continue  # it ended while we looked
+        return list(seen.values())
+
+    def _listed(self, service: str) -> dict[str, str]:
+        """The replicas in the service's target list (`file_sd`): name → address; an unreadable list is an error."""
+        spec = self._services[service]
+        if spec.instances is None:
+            return {}
+        path = self._file.resolve(spec.instances.file_sd)
+        line = f"services.{service}.instances.file_sd"
+        try:
+            with path.open("rb") as stream:
+                groups = json.loads(stream.read(_MAX_TARGETS_BYTES))
+            scheme = urlsplit(spec.address or "").scheme or "http"
+            return {
+                str(group.get("labels", {}).get("instance", target)): f"{scheme}://{target}"
+                for group in groups
+                for target in group["targets"]
+            }
+        except FileNotFoundError:
+            return {}  # nothing runs, or nothing has registered yet
+        except OSError as error:
+            raise TargetError(f"{path}: {error.strerror}", line) from None
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise TargetError(f"{path}: not a list of targets in Prometheus's file_sd format", line) from None
+
+
+def _address(found: Found, listed: Mapping[str, str]) -> str | None:
+    """The address listed under the process's name, else the listed one whose port the process listens on."""
+    if found.name in listed or not listed:
+        return listed.get(found.name)
+    try:
+        ports = {
+            c.laddr.port for c in psutil.Process(found.pid).net_connections("inet") if c.status == psutil.CONN_LISTEN
+        }
+    except psutil.Error:
+        return None
+    return next((address for address in listed.values() if urlsplit(address).port in ports), None)
+
+
+def _protected() -> set[int]:
+    try:
+        parents = {parent.pid for parent in psutil.Process().parents()}
+    except psutil.Error:
+        parents = set()
+    return {0, 1, os.getpid(), os.getppid(), *parents}
+
+
+def _facts(process: psutil.Process) -> ProcessFacts:
+    with process.oneshot():
+        name, argv = process.name(), tuple(process.cmdline())
+        try:
+            environment: Mapping[str, str] | None = process.environ()
+        except (psutil.AccessDenied, OSError):
+            environment = None
+        try:
+            files: tuple[str, ...] | None = tuple(file.path for file in process.open_files())
+        except (psutil.AccessDenied, OSError):
+            files = None
+    return ProcessFacts(process.pid, name, argv, environment, files)
