@@ -9,11 +9,13 @@ import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from readiness.descriptor import Descriptor
 from readiness.model import GateInfo, Limit, Mode, Risk
 from readiness.needs import Need
 from readiness.pillars import capability_of, pillar_of
+from readiness.target import Target
 
 if TYPE_CHECKING:
     from readiness.deployment import Deployment
@@ -42,7 +44,7 @@ class Gate:
         """The id of the gate's pytest item, the same on every machine."""
         return f"readiness::{self.info.module}::{self.info.id}"
 
-    def missing(self, descriptor: Any, target: object) -> list[str]:
+    def missing(self, descriptor: Descriptor, target: Target) -> list[str]:
         """The lines of the descriptor (or capabilities) that this gate needs and this deployment lacks."""
         return [line for need in self.needs if (line := need.missing(descriptor, target)) is not None]
 

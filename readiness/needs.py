@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from readiness.descriptor import Descriptor
+from readiness.target import Target, capable
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +16,11 @@ class Need:
 
     text: str
     line: str
-    holds: Callable[[Descriptor, object], bool]
+    holds: Callable[[Descriptor, Target], bool]
+    procedure: str = ""
+    """The operators' command that is needed: a gate's deadline grows by what the command may take."""
 
-    def missing(self, descriptor: Descriptor, target: object) -> str | None:
+    def missing(self, descriptor: Descriptor, target: Target) -> str | None:
         """The line that would give what is needed, or None when it is there."""
         return None if self.holds(descriptor, target) else self.line
 
@@ -28,9 +31,7 @@ class Need:
 def capability(protocol: type[Any]) -> Need:
     """The driver can do what a capability protocol (such as `Kills`) asks, and knows the processes to do it to."""
 
-    def holds(descriptor: Descriptor, target: object) -> bool:
-        from readiness.target import capable
-
+    def holds(descriptor: Descriptor, target: Target) -> bool:
         by_process = descriptor.driver.partition(":")[0] == "process"
         located = not by_process or any(spec.process for spec in descriptor.services.values())
         return located and capable(target, protocol)
@@ -48,6 +49,7 @@ def procedure(name: str) -> Need:
         f"procedures.{name}",
         f"procedures.{name}: {{run: [<command>, …], within: 5m}}",
         lambda d, _: name in d.procedures,
+        procedure=name,
     )
 
 

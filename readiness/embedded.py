@@ -1,0 +1,101 @@
+"""The reference deployment for the length of one run, started and stopped by its own command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from readiness.errors import ReadinessError
+from readiness.nexus_command import COMMAND
+
+UP_WITHIN_S = 120.0
+"""Far more than a start takes: what is slower than this is not slow but stuck."""
+DOWN_WITHIN_S = 60.0
+END_WITHIN_S = 30.0
+
+
+class NotStarted(ReadinessError):
+    """The embedded deployment did not come up; there is nothing to judge."""
+
+
+class Embedded:
+    """One reference deployment in a private temporary folder."""
+
+    def __init__(self, tell: Callable[[str], None], command: Sequence[str] = COMMAND) -> None:
+        self._tell = tell
+        self._command = tuple(command)
+        self._home: Path | None = None
+        self._starting: subprocess.Popen[str] | None = None
+
+    def start(self) -> Path:
+        """Start it, pass its progress on, and return the path of its descriptor; raise NotStarted otherwise."""
+        self._home = Path(tempfile.mkdtemp(prefix="readiness-"))
+        lines: list[str] = []
+        self._starting = process = _spawn((*self._command, "up", "--dir", str(self._home)))
+        reader = threading.Thread(target=self._read, args=(process, lines), daemon=True)
+        reader.start()
+        try:
+            code = process.wait(UP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            raise NotStarted(f"the embedded deployment was not up within {UP_WITHIN_S:.0f} s") from None
+        reader.join(2.0)
+        descriptor = Path(lines[-1]) if lines else Path()
+        if code != 0 or not descriptor.is_file():
+            said = lines[-1] if lines else "it said nothing"
+            raise NotStarted(f"the embedded deployment did not start (exit {code}): {said}")
+        return descriptor
+
+    def stop(self) -> str:
+        """Stop it and remove its folder, also when it was only half started; return what could not be done, or ""."""
+        if self._home is None:
+            return ""
+        home, self._home = self._home, None
+        if self._starting is not None and self._starting.poll() is None:
+            _end(self._starting)
+        process = _spawn((*self._command, "down", "--dir", str(home)))
+        try:
+            said, _ = process.communicate(timeout=DOWN_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            return f"the embedded deployment in {home} did not stop within {DOWN_WITHIN_S:.0f} s"
+        if process.returncode != 0:
+            return f"the embedded deployment in {home} did not stop: {(said.strip().splitlines() or ['?'])[-1]}"
+        shutil.rmtree(home, ignore_errors=True)
+        return ""
+
+    def _read(self, process: subprocess.Popen[str], lines: list[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if text := line.strip():
+                lines.append(text)
+                if not text.endswith(".yaml"):
+                    self._tell(text)
+
+
+def _spawn(argv: Sequence[str]) -> subprocess.Popen[str]:
+    """Start a command in a session of its own, so that Ctrl-C reaches this process alone and nothing dies halfway."""
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask a command to end, which cleans up; then end it with everything that it started in its session."""
+    process.terminate()
+    try:
+        process.wait(END_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

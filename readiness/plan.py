@@ -1,0 +1,82 @@
+"""What a run is going to do, known before anything is touched: a mistake is a usage error, and no socket is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from readiness.catalogue import all_gates
+from readiness.errors import UsageError
+from readiness.gate import Gate
+from readiness.loading import DescriptorFile, load_descriptor
+from readiness.policy import EMBEDDED_POLICY, Policy, check_objectives, load_policy
+from readiness.scenario import Scenario, find_scenario
+
+DEFAULT_SCENARIO = "ci"
+DEFAULT_REPORTS = "reports"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The scenario and its gates, the deployment (None: the embedded one), and where the reports go."""
+
+    scenario: Scenario
+    gates: tuple[Gate, ...]
+    """The scenario's gates in catalogue order: the denominator of score and decision."""
+    reports: Path
+    file: DescriptorFile | None = None
+    policy: Policy = EMBEDDED_POLICY
+    armed: str | None = None
+
+    def header(self) -> list[str]:
+        """Say in a line or two what is judged, for the top of the terminal."""
+        scenario = self.scenario
+        about = f" ({scenario.about.rstrip('.')})" if scenario.about else ""
+        lines = [f"readiness: scenario {scenario.name}, {len(self.gates)} gates{about}"]
+        if self.file is None:
+            return [*lines, "deployment: the embedded reference Nexus, started and stopped by this run"]
+        descriptor = self.file.descriptor
+        return [*lines, f"deployment: {descriptor.name} ({descriptor.environment}) as told by {self.file.path}"]
+
+    def nothing_selected(self) -> str:
+        """Say that the selection is empty, and what there is to select."""
+        known = ", ".join(gate.info.id for gate in self.gates)
+        return f"no gate is selected: -k, -m and --deselect leave none of scenario {self.scenario.name}; known: {known}"
+
+
+def make_plan(options: Mapping[str, str | None], root: Path) -> Plan:
+    """Read scenario, descriptor and policy; paths are relative to `root`; a mistake is a UsageError."""
+    scenario = find_scenario(options.get("scenario") or DEFAULT_SCENARIO, root)
+    gates = all_gates()
+    infos = [gate.info for gate in gates]
+    chosen = {info.id for info in scenario.choose(infos)}
+    named, policy = options.get("deployment"), options.get("policy")
+    if policy and not named:
+        raise UsageError(f"{policy}: the embedded deployment has its own policy; add --readiness-deployment FILE")
+    file = load_descriptor(root / named) if named else None
+    if file is not None:
+        check_objectives(file, infos)
+    plan = Plan(
+        scenario=scenario,
+        gates=tuple(gate for gate in gates if gate.info.id in chosen),
+        reports=root / (options.get("reports") or DEFAULT_REPORTS),
+        file=file,
+        policy=load_policy(root / policy, descriptor=file, gates=infos) if policy else EMBEDDED_POLICY,
+        armed=options.get("arm"),
+    )
+    _check_armed(plan)
+    return plan
+
+
+def _check_armed(plan: Plan) -> None:
+    if plan.armed is None:
+        return
+    if plan.file is None:
+        raise UsageError(f"--readiness-arm {plan.armed}: arms a deployment; add --readiness-deployment FILE")
+    name = plan.file.descriptor.name
+    if plan.armed != name:
+        raise UsageError(
+            f"--readiness-arm {plan.armed}: the deployment of {plan.file.path} is called {name}; "
+            f"write --readiness-arm {name} if that is the one you mean"
+        )

@@ -1,0 +1,145 @@
+"""What goes on during a run, on the terminal: one line that moves on a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.text import Text
+
+from readiness.history import Event, History
+from readiness.model import Finding, GateInfo, Outcome
+from readiness.redaction import Redactor
+from readiness.units import format_duration
+from readiness.wording import WORDS
+
+STYLES = {"PASS": "green", "FAIL": "bold red", "UNKNOWN": "bold yellow", "NOT_APPLICABLE": "dim"}
+_WIDTH = max(len(word) for word in WORDS.values())
+
+
+class Progress:
+    """Shows which gate runs, what is broken right now, and how long it will take."""
+
+    def __init__(self, console: Console, *, quiet: bool, verbose: bool) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._verbose = verbose
+        self._live: Live | None = None
+        self._gates: list[GateInfo] = []
+        self._done = 0
+        self._now: GateInfo | None = None
+        self._since_s = time.monotonic()
+        self._step = ""
+        self._broken: dict[str, str] = {}
+
+    def begin(self, gates: list[GateInfo]) -> None:
+        """Announce the gates that will run, in their order."""
+        self._gates = gates
+
+    def open(self) -> None:
+        """Start the moving line, where there is a terminal to move it on."""
+        if not self._quiet and self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._live = Live(self, console=self._console, refresh_per_second=4, transient=True)
+            self._live.start()
+
+    def close(self) -> None:
+        """Take the moving line away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def tell(self, text: str) -> None:
+        """Say something that happens outside any gate (the start of the embedded deployment, healing)."""
+        self._step = text
+        if not self._quiet and self._live is None:
+            self._print(Text(f"  {text}"))
+
+    def step(self, gate: str, title: str) -> None:
+        """Show that a gate has begun a step."""
+        self._step = title
+        if self._verbose and not self._quiet:
+            self._print(Text(f"            {gate}: {title}", style="dim"))
+
+    def seen(self, event: Event) -> None:
+        """Follow the history: what is broken right now stands there before it is broken."""
+        if event.kind == "change_opened":
+            self._broken[str(event.data.get("id"))] = str(event.data.get("what"))
+            self._change("breaking", event.data)
+        elif event.kind == "change_closed":
+            self._broken.pop(str(event.data.get("id")), None)
+
+    def gate_started(self, gate: GateInfo) -> None:
+        """Show that a gate runs now."""
+        self._now, self._step, self._since_s = gate, "", time.monotonic()
+        self._broken = {}
+
+    def gate_ended(self, finding: Finding) -> None:
+        """Print the verdict of a gate, with the reason where it is no pass."""
+        self._done += 1
+        gate, self._now, self._step = self._now, None, ""
+        if self._quiet or gate is None:
+            return
+        line = Text(f"  [{self._done:>2}/{len(self._gates)}] ")
+        line.append(f"{WORDS[finding.outcome]:<{_WIDTH}}", style=STYLES[finding.outcome])
+        line.append(f"  {finding.gate}", style="bold").append(f"  {gate.claim}")
+        line.append(f"  {format_duration(finding.duration_s)}", style="dim")
+        self._print(line)
+        if finding.outcome is not Outcome.PASS:
+            self._print(Text(f"            {finding.reason}"))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the moving line; rich calls this several times a second."""
+        line = self._line()
+        line.truncate(options.max_width - 1, overflow="ellipsis")
+        yield line
+
+    def _line(self) -> Text:
+        gate = self._now
+        if gate is None:
+            return Text(f"  {self._step}", style="dim")
+        spent_s = time.monotonic() - self._since_s
+        line = Text(f"  {self._done + 1}/{len(self._gates)} ", style="cyan")
+        line.append(gate.id, style="bold").append(f" {gate.claim}")
+        if self._broken:
+            line.append(f" · broken now: {', '.join(self._broken.values())}", style="red")
+        if self._step:
+            line.append(f" · {self._step}", style="dim")
+        line.append(f" · {format_duration(round(spent_s))}", style="dim")
+        line.append(f" · about {format_duration(self._left_s(spent_s))} left", style="cyan")
+        return line
+
+    def _left_s(self, spent_s: float) -> float:
+        typical = [gate.typical_s for gate in self._gates[self._done :]]
+        return max(1.0, sum(typical) - min(spent_s, typical[0] if typical else 0.0))
+
+    def _change(self, word: str, data: Mapping[str, Any]) -> None:
+        if not self._quiet and (self._live is None or self._verbose):
+            self._print(Text(f"            {word}: {data.get('what')}", style="dim"))
+
+    def _print(self, text: Text) -> None:
+        self._console.print(text, soft_wrap=True, highlight=False)
+
+
+class WatchedHistory(History):
+    """A history that tells the progress display what is written into it."""
+
+    progress: Progress | None = None
+
+    @classmethod
+    def open(cls, folder: Path, redactor: Redactor, progress: Progress) -> WatchedHistory:
+        """Begin the history of a run, watched by its progress display."""
+        history = cls.create(folder, redactor)
+        assert isinstance(history, cls)
+        history.progress = progress
+        return history
+
+    def append(self, kind: str, record: object = None, /, **data: object) -> Event:
+        """Write one event, then show it."""
+        event = super().append(kind, record, **data)
+        if self.progress is not None:
+            self.progress.seen(event)
+        return event
