@@ -10,9 +10,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from readiness.units import parse_duration, parse_share
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+_DURATION = Annotated[str, Field(pattern=r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)\s*$")]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration, json_schema_input_type=_DURATION)]
 """A length of time with its unit: `400ms`, `30s`, `5m`, `2h`, `7d`."""
-Share = Annotated[float, BeforeValidator(parse_share)]
+Share = Annotated[float, BeforeValidator(parse_share, json_schema_input_type=float | str)]
 """A share between 0 and 1, or a percentage such as `50%`."""
 Template = str
 """Text with placeholders in braces: a service (`{gateway}` is its address), `{marker}`, `{id}`, `{candidate}`."""
@@ -83,6 +84,15 @@ class VersionAt(Part):
     field: str = "version"
 
 
+VersionPlace = Annotated[
+    VersionAt,
+    BeforeValidator(
+        lambda given: {"path": given} if isinstance(given, str) else given, json_schema_input_type=VersionAt | str
+    ),
+]
+"""A `VersionAt`, or its path alone."""
+
+
 class ServiceSpec(Part):
     """One service of the deployment."""
 
@@ -90,7 +100,7 @@ class ServiceSpec(Part):
     instances: Instances | None = None
     ready: str | None = None
     live: str | None = None
-    version: VersionAt | None = None
+    version: VersionPlace | None = None
     metrics: str | None = None
     owner: str | None = None
     replicas: int = Field(default=1, ge=0)
@@ -98,13 +108,6 @@ class ServiceSpec(Part):
     released: bool = True
     """False for what is not replaced by a deploy (a vendor's service, a database)."""
     process: ProcessAt | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_version(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("version"), str):
-            return {**data, "version": {"path": data["version"]}}
-        return data
 
 
 class BlastRadius(Part):
@@ -297,6 +300,13 @@ class Procedure(Part):
     """Environment variable → where its secret value comes from."""
 
 
+Levels = Annotated[
+    list[str],
+    BeforeValidator(lambda given: [given] if isinstance(given, str) else given, json_schema_input_type=list[str] | str),
+]
+"""Names of access levels, or one alone."""
+
+
 class OperationSpec(Part):
     """One privileged operation: which access levels may do it, and a harmless attempt at it.
 
@@ -304,17 +314,10 @@ class OperationSpec(Part):
     environment variable `READINESS_CREDENTIAL`; exit 0 is allowed, an exit code of `denied_exit` is denied.
     """
 
-    as_levels: list[str] = Field(alias="as")
+    as_levels: Levels = Field(alias="as")
     dry_run: Request | list[Template]
     denied_exit: list[int] = Field(default_factory=lambda: [77])
     audited: bool = True
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_level(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("as"), str):
-            return {**data, "as": [data["as"]]}
-        return data
 
 
 class AuditFields(Part):

@@ -63,9 +63,8 @@ class History:
             folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
-            raise UsageError(
-                f"{path}: cannot begin a history: {error.strerror}; choose another reports folder"
-            ) from None
+            text = f"{path}: {error.strerror}; a history begins in a new folder that you may write to"
+            raise UsageError(text) from None
         return cls(folder, redactor, descriptor)
 
     def append(self, kind: str, record: object = None, /, **data: object) -> Event:

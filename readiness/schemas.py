@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,21 @@ from readiness.scenario import Scenario
 FOLDER = Path(__file__).resolve().parent / "schemas"
 MODELS: dict[str, type[BaseModel]] = {"descriptor": Descriptor, "policy": Policy, "scenario": Scenario}
 """Schema's name → the model it is made from."""
+_ISO_DURATION = re.compile(r"P(T?\d)")
 
 
 def schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a format, made from its model."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **MODELS[name].model_json_schema(mode="validation"),
-    }
+    made = MODELS[name].model_json_schema(mode="validation")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_without_iso_durations(made)}
+
+
+def _without_iso_durations(part: Any) -> Any:
+    """Take out the defaults that pydantic writes as ISO 8601 durations: the files do not read that form."""
+    if isinstance(part, dict):
+        iso = isinstance(part.get("default"), str) and _ISO_DURATION.match(part["default"])
+        return {key: _without_iso_durations(value) for key, value in part.items() if not (iso and key == "default")}
+    return [_without_iso_durations(item) for item in part] if isinstance(part, list) else part
 
 
 def schema_text(name: str) -> str:

@@ -56,11 +56,15 @@ class Document:
 def refusal(path: Path, problems: list[Problem]) -> UsageError:
     """Return the error that names each problem of a file in a line of its own, in the order of the file."""
     ordered = sorted(set(problems))
-    name = "".join(char if char.isprintable() else "?" for char in str(path))
-    lines = [f"{name}:{p.line}: {p.text}" if p.line else f"{name}: {p.text}" for p in ordered[:MAX_PROBLEMS]]
+    lines = [f"{path}:{p.line}: {p.text}" if p.line else f"{path}: {p.text}" for p in ordered[:MAX_PROBLEMS]]
     if len(ordered) > MAX_PROBLEMS:
-        lines.append(f"{name}: … and {len(ordered) - MAX_PROBLEMS} more")
-    return UsageError("\n".join(lines))
+        lines.append(f"{path}: … and {len(ordered) - MAX_PROBLEMS} more")
+    return UsageError("\n".join(map(_printable, lines)))
+
+
+def _printable(line: str) -> str:
+    """The text as one line that a terminal shows as it is; keys and paths may hold anything."""
+    return "".join(char if char.isprintable() else "?" for char in line)
 
 
 def read_document(path: Path) -> Document:
