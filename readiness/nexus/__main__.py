@@ -23,7 +23,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"nexus {given.command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print(f"nexus {given.command}: interrupted, nothing is left running", file=sys.stderr)
         return 130
+    except Exception as error:
+        print(f"nexus {given.command}: {type(error).__name__}: {' '.join(str(error).split())[:500]}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from filelock import FileLock, Timeout
 
@@ -16,6 +18,7 @@ from readiness.nexus.settings import Settings
 from readiness.nexus.supervision import SupervisionError
 
 FAILED = 1
+INTERRUPTED = 130
 NOT_PERMITTED = 77
 BUSY_FOR_S = 20.0
 """How long a command waits for another one that changes the same deployment."""
@@ -27,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from readiness.nexus.authority import NotPermittedError
 
     given = _parser().parse_args(argv)
+    # Whoever ends us must not leave a deploy half done: it is undone like any other failure.
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         settings = Settings.load(given.home)
         given.level = given.level or settings.names.level("operator")
@@ -36,11 +41,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"nexusctl: {error}", file=sys.stderr)
         return NOT_PERMITTED
     except (NexusError, SupervisionError, OSError) as error:
-        print(f"nexusctl: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"nexusctl: {one_line(error)}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("nexusctl: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
+    except Exception as error:
+        print(f"nexusctl: {type(error).__name__}: {one_line(error)}", file=sys.stderr)
+        return FAILED
+
+
+def one_line(error: Exception) -> str:
+    """Write an error as one line that a terminal holds."""
+    return " ".join(str(error).split())[:500]
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def say(line: str) -> None:

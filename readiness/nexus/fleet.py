@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from readiness.nexus.names import AGENT_ROLES
 from readiness.nexus.registry import instance_name, pid_file
-from readiness.nexus.releases import RELEASES
+from readiness.nexus.releases import RELEASES, RETIRED
 from readiness.nexus.settings import Settings
 from readiness.nexus.supervision import Program, as_command
 
@@ -18,6 +18,7 @@ UNRELEASED = ("provider",)
 """Services that a deploy does not replace: the stand-in for a vendor."""
 CARETAKER = "caretaker"
 _NEVER_RESTARTED = "writer"
+_PINNED = ("reviewer", 2)
 _START_SLOWLY = """#!/bin/sh
 # An instance that died may still hold its port: give the system time to notice. PIDFILE SECONDS COMMAND…
 [ -e "$1" ] && sleep "$2"
@@ -65,6 +66,8 @@ def program(settings: Settings, instance: Placed) -> Program:
         "instance": instance.name,
         "release": instance.release,
     }
+    if settings.defects.on("stale-agent") and (instance.service, instance.number) == _PINNED:
+        options["release"] = next(iter(RETIRED))
     command = (sys.executable, "-m", "readiness.nexus.service", *as_command(options))
     delay_s = settings.defects.value("slow-restart")
     if delay_s:
