@@ -7,19 +7,23 @@ from pathlib import Path
 
 from readiness.errors import UsageError
 from readiness.history import History
-from readiness.report import allure, html, junit, scorecard_json, summary_md
+from readiness.report.allure import write as write_allure
+from readiness.report.html import write as write_html
+from readiness.report.junit import write as write_junit
 from readiness.report.record import RunRecord
+from readiness.report.scorecard_json import write as write_json
+from readiness.report.summary_md import write as write_summary
 from readiness.score.model import Scorecard
 from readiness.score.scoring import score
 
 Writer = Callable[[RunRecord, Scorecard, Path], None]
 
 FORMATS: dict[str, Writer] = {
-    "json": scorecard_json.write,
-    "junit": junit.write,
-    "allure": allure.write,
-    "summary": summary_md.write,
-    "html": html.write,
+    "json": write_json,
+    "junit": write_junit,
+    "allure": write_allure,
+    "summary": write_summary,
+    "html": write_html,
 }
 """Format's name → its writer: a new format is one module and one line here."""
 
