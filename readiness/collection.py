@@ -87,10 +87,10 @@ def marks(gate: Gate) -> list[str]:
 def collect(session: pytest.Session, gates: Sequence[Gate], judge: Judge, named: Sequence[str]) -> list[pytest.Item]:
     """Collect the gates of the scenario, or those that were named by node id."""
     root = GateRoot.from_parent(session, name=ROOT, gates=gates, judge=judge)
-    items = [item for module in root.collect() for item in module.collect()]
+    items: list[pytest.Item] = [item for module in root.collect() for item in module.collect()]
     for item in items:
         session.config.hook.pytest_itemcollected(item=item)
-    session.config.hook.pytest_collectreport(report=pytest.CollectReport(ROOT, "passed", None, items))
+    session.config.hook.pytest_collectreport(report=pytest.CollectReport(ROOT, "passed", None, [*items]))
     if named:
         chosen = {node for name in named for node in _matching(name, [item.nodeid for item in items])}
         items = [item for item in items if item.nodeid in chosen]

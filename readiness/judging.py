@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from readiness.deployment import Deployment
 from readiness.descriptor import Descriptor
+from readiness.errors import ReadinessError
 from readiness.findings import NOTHING, Verdict, finding, missing, not_applicable, verdict
 from readiness.gate import Gate
 from readiness.judgement import VerdictData
@@ -85,6 +87,8 @@ class Judging:
             raise
         except BaseException as raised:
             error = raised
+            if not isinstance(raised, ReadinessError | AssertionError):
+                deployment.keep("unexpected exception", traceback.format_exc())
         data = deployment.verdict_data()
         return verdict(gate, error, data.broken), data
 

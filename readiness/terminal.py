@@ -99,10 +99,10 @@ class Summary:
     def parts(self) -> list[Text | Table]:
         """The run at length."""
         card = self.card
-        head = Text(f"\n  {card.decision.replace('_', ' ')}  ", style=DECISION_STYLES[card.decision])
+        head = Text(f"  {card.decision.replace('_', ' ')}  ", style=DECISION_STYLES[card.decision])
         head.append(f"  for {card.scope}", style="bold not reverse on default")
         needed = f"needed: {card.threshold:.0%}, each pillar {card.pillar_floor:.0%}"
-        parts: list[Text | Table] = [Text(), head, Text(f"\n  {_interval(card)}; {needed}")]
+        parts: list[Text | Table] = [Text(), head, Text(), Text(f"  {_interval(card)}; {needed}")]
         parts += [Text(f"  - {reason}") for reason in card.reasons]
         parts += [Text(), _pillars(card.pillars), Text()]
         for failure in self._record.undo_failures:
