@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from readiness.credentials import ANONYMOUS
@@ -30,7 +31,17 @@ class Attempt:
     detail: str = ""
 
 
-def attempt(reach: Reach, operation: str, level: str, correlation: str | None, deadline: Deadline) -> Attempt:
+@dataclass(frozen=True, slots=True)
+class MadeUp:
+    """A credential that nobody was ever given, in place of a level's: for a request, and for a command."""
+
+    headers: Mapping[str, str] = field(repr=False)
+    value: str = field(repr=False)
+
+
+def attempt(
+    reach: Reach, operation: str, level: str, correlation: str | None, deadline: Deadline, made_up: MadeUp | None = None
+) -> Attempt:
     """Try the dry run of an operation as a level: by HTTP 401 and 403 are denials, by command `denied_exit`."""
     spec = reach.file.descriptor.operations.get(operation)
     if spec is None:
@@ -38,29 +49,46 @@ def attempt(reach: Reach, operation: str, level: str, correlation: str | None, d
             f"the operation {operation} is not declared", f"operations.{operation}: {{as: [<level>], dry_run: …}}"
         )
     if isinstance(spec.dry_run, Request):
-        return _by_request(reach, operation, spec.dry_run, level, correlation, deadline)
-    return _by_command(reach, operation, spec, level, correlation, deadline)
+        return _by_request(reach, operation, spec.dry_run, level, correlation, deadline, made_up)
+    return _by_command(reach, operation, spec, level, correlation, deadline, made_up)
 
 
 def _by_request(
-    reach: Reach, operation: str, request: Request, level: str, correlation: str | None, deadline: Deadline
+    reach: Reach,
+    operation: str,
+    request: Request,
+    level: str,
+    correlation: str | None,
+    deadline: Deadline,
+    made_up: MadeUp | None,
 ) -> Attempt:
     header = reach.file.descriptor.workload.correlation
     headers = {header.request_header: correlation} if header is not None and correlation else {}
     values = {**roles(reach.file), "operation": operation, "level": level, "marker": correlation or operation}
-    answer = reach.web.send(request, level=level, headers=headers, values=values, deadline=deadline)
+    sent_as = level
+    if made_up is not None:
+        headers, sent_as = {**headers, **made_up.headers}, ANONYMOUS
+    answer = reach.web.send(request, level=sent_as, headers=headers, values=values, deadline=deadline)
     decision: Decision = "allowed" if answer.ok else "denied" if answer.status in _DENIED else "error"
     return Attempt(operation, level, decision, answer.status, answer.error or answer.text[:200])
 
 
 def _by_command(
-    reach: Reach, operation: str, spec: OperationSpec, level: str, correlation: str | None, deadline: Deadline
+    reach: Reach,
+    operation: str,
+    spec: OperationSpec,
+    level: str,
+    correlation: str | None,
+    deadline: Deadline,
+    made_up: MadeUp | None,
 ) -> Attempt:
     values = {**roles(reach.file), "operation": operation, "level": level, "marker": correlation or operation}
     assert not isinstance(spec.dry_run, Request)
     argv = [fill(part, values, f"operations.{operation}.dry_run") for part in spec.dry_run]
     environment = {"READINESS_CORRELATION": correlation} if correlation else {}
-    if level != ANONYMOUS:
+    if made_up is not None:
+        environment["READINESS_CREDENTIAL"] = made_up.value
+    elif level != ANONYMOUS:
         environment["READINESS_CREDENTIAL"] = reach.credentials.level_secret(level)
     ran = reach.procedures.execute(
         f"operations.{operation}.dry_run", argv, environment=environment, deadline=deadline.within(60.0)

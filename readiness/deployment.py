@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from readiness.attempts import Attempt, attempt
+from readiness.attempts import Attempt, MadeUp, attempt
 from readiness.descriptor import Descriptor, Request, Signal
 from readiness.errors import Missing
 from readiness.evidence.logs import LogMark, LogRecord
@@ -185,10 +185,12 @@ class Deployment(Judgement):
         self.allow(effect_of(procedure), f"run the procedure {procedure}")
         return self._reach.procedures.run(procedure, deadline=self.deadline, **arguments)
 
-    def attempt(self, operation: str, level: str, *, correlation: str | None = None) -> Attempt:
+    def attempt(
+        self, operation: str, level: str, *, correlation: str | None = None, made_up: MadeUp | None = None
+    ) -> Attempt:
         """Try the harmless form of a privileged operation with the credentials of a level ("" for none)."""
         self.allow(Mode.PROBE, "try a privileged operation")
-        return attempt(self._reach, operation, level, correlation, self.deadline)
+        return attempt(self._reach, operation, level, correlation, self.deadline, made_up)
 
     def log_mark(self) -> LogMark:
         """Mark the present end of the logs."""

@@ -12,10 +12,12 @@ from readiness.reach import Reach
 from readiness.waiting import Deadline
 
 _PASSING = re.compile(
-    r"(?:^|_)(?:pids?|uptime|started|since|time|timestamp|now|age|at|ms|s|seconds|queue|queued|work|tasks|running|"
-    r"requests|connections|load|memory|cpu)$"
+    r"pids?|uptime.*|started.*|since|time|timestamp|now|age.*|.*_at|queued?|queue_.*|work|tasks|running|requests|"
+    r"connections|load|memory.*|cpu.*"
 )
 """Names of what passes by itself (processes, times, work): no part of the state."""
+_SET = {"configuration", "config", "settings", "limits", "weights", "replicas", "releases"}
+"""Below these everything was set by somebody, whatever it is called."""
 
 
 def take_digest(reach: Reach, deadline: Deadline) -> Digest:
@@ -38,7 +40,8 @@ def take_digest(reach: Reach, deadline: Deadline) -> Digest:
 
 def _lasting(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _lasting(item) for key, item in value.items() if not _PASSING.search(str(key))}
+        kept = {str(key): item for key, item in value.items() if not _PASSING.fullmatch(str(key))}
+        return {key: item if key in _SET else _lasting(item) for key, item in kept.items()}
     if isinstance(value, list):
         return [_lasting(item) for item in value]
     return value

@@ -143,7 +143,7 @@ class MetricsReader:
     def _query(self, server: str, deadline: Deadline) -> Snapshot:
         samples: dict[str, dict[tuple[str, Labels], float]] = {}
         for metric in sorted({signal.metric for signal in self._descriptor.signals.values()} | {_STARTED}):
-            answer = self._web.get(f"{server}/api/v1/query?query={metric}", service="prometheus", deadline=deadline)
+            answer = self._web.get(f"{server}/api/v1/query?query={metric}", service="metrics", deadline=deadline)
             found = field_of(answer.json, "data.result")
             if not answer.ok or not isinstance(found, list):
                 raise Undecidable(

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from junitparser import JUnitXml, JUnitXmlError, Property, TestSuite
+from junitparser import Attr, JUnitXml, JUnitXmlError, Property, TestCase, TestSuite
+from junitparser.junitparser import Properties
 
 from readiness.errors import Undecidable
 
 _MAX_BYTES = 64 << 20
+_NOT_RUN = {"notrun", "skipped", "disabled", "ignored", "suppressed"}
+_CLAIMS = ("tests", "failures", "errors", "skipped")
+
+
+class _Case(TestCase):
+    """A case with what GoogleTest and others say about tests that were switched off."""
+
+    status = Attr()
+    result_told = Attr("result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,12 @@ class Suite:
     properties: Mapping[str, str]
     timestamp: datetime | None
     """None where the suite gives none; a time without a zone is read as UTC."""
+    zoned: bool = False
+    """Whether the time was given with its zone."""
+    claimed: Mapping[str, int] = field(default_factory=dict)
+    """What the suite's attributes say: tests, failures, errors, skipped."""
+    names: frozenset[str] = frozenset()
+    """Its own name and those of the suites around it."""
 
     @property
     def passed(self) -> int:
@@ -50,8 +66,10 @@ def read_report(path: Path) -> Report:
         if b"<!DOCTYPE" in raw or b"<!ENTITY" in raw:
             raise Undecidable(f"{path}: declares entities, which no test report needs", "evidence.reports.junit")
         parsed = JUnitXml.fromstring(raw)
-        top = [parsed] if isinstance(parsed, TestSuite) else list(parsed)
-        return Report(path, tuple(_suite(suite) for one in top for suite in _flat(one)))
+        if isinstance(parsed, TestSuite):
+            return Report(path, tuple(_suites(parsed, {}, frozenset())))
+        around = _properties(parsed.iterchildren(Properties))  # type: ignore[no-untyped-call]
+        return Report(path, tuple(found for suite in parsed for found in _suites(suite, around, frozenset())))
     except OSError as error:
         raise Undecidable(
             f"{path}: {error.strerror}", "evidence.reports.junit: the path of a report that exists"
@@ -60,30 +78,52 @@ def read_report(path: Path) -> Report:
         raise Undecidable(f"{path}: no JUnit report: {error}", "evidence.reports.junit") from None
 
 
-def _flat(suite: TestSuite) -> list[TestSuite]:
+def _suites(suite: TestSuite, around: Mapping[str, str], outer: frozenset[str]) -> Iterator[Suite]:
+    """Give a suite and those inside it; properties and names go down to the suites inside."""
+    given = {**around, **_properties([suite.properties()])}  # type: ignore[no-untyped-call]
+    names = outer | {str(suite.name or "")}
     children: list[TestSuite] = list(suite.testsuites())  # type: ignore[no-untyped-call]
-    inner = [one for child in children for one in _flat(child)]
-    return [suite, *inner] if list(suite) or not inner else inner
-
-
-def _suite(suite: TestSuite) -> Suite:
-    kinds = [_kind(case) for case in suite]
-    given: list[Property] = list(suite.properties())  # type: ignore[no-untyped-call]
-    properties = {str(item.name): str(item.value) for item in given}
-    return Suite(
+    for child in children:
+        yield from _suites(child, given, names)
+    cases: list[_Case] = list(suite.iterchildren(_Case))  # type: ignore[no-untyped-call]
+    kinds = [_kind(case) for case in cases]
+    if not kinds and children:
+        return
+    claims = {name: count for name in _CLAIMS if not children and (count := _number(getattr(suite, name))) is not None}
+    yield Suite(
         str(suite.name or ""),
         len(kinds),
         kinds.count("failure"),
         kinds.count("error"),
         kinds.count("skipped"),
-        properties,
+        given,
         _time(suite.timestamp),
+        zoned=_zoned(suite.timestamp),
+        claimed=claims,
+        names=names,
     )
 
 
-def _kind(case: object) -> str:
-    results = [type(result).__name__.lower() for result in getattr(case, "result", [])]
-    return next((kind for kind in ("error", "failure", "skipped") if kind in results), "passed")
+def _properties(holders: Iterable[Iterable[Property]]) -> dict[str, str]:
+    return {str(item.name): str(item.value) for one in holders for item in one}
+
+
+def _kind(case: _Case) -> str:
+    results = [type(result).__name__.lower() for result in case.result]
+    found = next((kind for kind in ("error", "failure", "skipped") if kind in results), "passed")
+    switched_off = {str(case.status).lower(), str(case.result_told).lower()} & _NOT_RUN
+    return "skipped" if found == "passed" and switched_off else found
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _zoned(text: str | None) -> bool:
+    try:
+        return text is not None and datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _time(text: str | None) -> datetime | None:
