@@ -1,0 +1,317 @@
+"""Deploying: what goes out was tested, and the way back takes all traffic and all state along."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from readiness.deployment import Deployment
+from readiness.descriptor import Releases
+from readiness.evidence.reports import Suite
+from readiness.gate import at_most, gate
+from readiness.gates.rollouts import (
+    SAMPLE,
+    Fleet,
+    changed,
+    deploy_current,
+    elsewhere,
+    first_words,
+    fleet,
+    lost,
+    must_serve,
+    promote,
+    roll_back,
+    run_bounded,
+    settle,
+    told,
+)
+from readiness.needs import evidence, procedure, release, service, variant, workload
+from readiness.traffic import Traffic
+from readiness.workload import Transaction
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+ZONES_DIFFER = timedelta(hours=14)
+"""How far a time without a zone may seem to lie in the future: the widest offset from UTC there is."""
+DIGEST_LINE = "a property `digest` on the suites of the test report: the digest that procedures.artifact prints"
+
+
+def _releases(deployment: Deployment) -> Releases:
+    assert deployment.descriptor.releases is not None
+    return deployment.descriptor.releases
+
+
+@gate(
+    "OPS-DEP-001",
+    risk="critical",
+    blocking=True,
+    mode="observe",
+    version=1,
+    why="""A green pipeline says little when its tests were skipped, ran on another build, or ran last month. What
+        goes out must be what was tested.""",
+    measures="""Asks `artifact` for the digest of the release that is to be deployed (the candidate, else the current
+        one), reads that release's JUnit report, and holds each suite that is bound to this digest against it: what
+        ran, what failed, when.""",
+    red="""A required suite is missing, is of another digest, has a failure or an error, or ran no test at all; a
+        suite of this digest was skipped as a whole; or a suite ran more than seven days ago.""",
+    mend="""Run the required suites on the very artefact that will be deployed and publish their report with its
+        digest; make the pipeline fail when a suite runs nothing.""",
+    needs=[procedure("artifact"), evidence("reports"), release("current")],
+    limits={"age_d": at_most(7.0, "d", "catalogue: at most 7 d old")},
+    typical_s=0.6,
+)
+def deployed_artifact_passed_its_tests(deployment: Deployment) -> None:
+    """All required suites ran and passed on the exact artefact that is to be deployed, within the last seven days."""
+    releases = _releases(deployment)
+    chosen = releases.candidate or releases.current
+    digest = _digest(deployment, chosen)
+    report = deployment.report(chosen)
+    deployment.keep("suites", [repr(suite) for suite in report.suites])
+    source = deployment.descriptor.evidence.reports
+    required = list(source.required_suites) if source is not None else []
+    missing = [name for name in required if not any(name in suite.names for suite in report.suites)]
+    detail = f"{', '.join(missing)} in {report.path.name} of {chosen}"
+    deployment.measure("required_suites_missing", len(missing), equals=0, detail=detail)
+    for name in required or list(dict.fromkeys(suite.name for suite in report.suites)):
+        _judge_binding(deployment, name, [suite for suite in report.suites if name in suite.names], digest)
+    bound = [suite for suite in report.suites if _stated(suite) == digest]
+    for suite in bound:
+        if not required or suite.names & set(required):
+            _judge_suite(deployment, suite)
+    hollow = [suite.name for suite in bound if suite.tests and not suite.passed and suite.skipped == suite.tests]
+    deployment.measure("suites_skipped_as_a_whole", len(hollow), equals=0, detail=", ".join(sorted(hollow)))
+    if not report.suites:
+        deployment.measure("tests_executed", 0, at_least=1, detail=f"{report.path} holds no suite")
+
+
+def _digest(deployment: Deployment, chosen: str) -> str:
+    said = deployment.run("artifact", release=chosen).json()
+    digest = said.get("digest") if isinstance(said, dict) else None
+    if not isinstance(digest, str) or not digest or str(said.get("release", chosen)) != chosen:
+        deployment.undecidable(
+            f"the procedure artifact names no digest of {chosen}", 'procedures.artifact: print {"release", "digest"}'
+        )
+    deployment.measure("artifact_digest", digest, detail=f"of {chosen}")
+    return _plain(digest)
+
+
+def _plain(digest: str) -> str:
+    return digest.strip().lower().removeprefix("sha256:")
+
+
+def _stated(suite: Suite) -> str:
+    return _plain(suite.properties.get("digest", ""))
+
+
+def _judge_binding(deployment: Deployment, name: str, same: Sequence[Suite], digest: str) -> None:
+    stated = [text for suite in same if (text := _stated(suite))]
+    if not same or digest in stated:
+        return
+    if not stated:
+        deployment.undecidable(f"the suite {name} does not say which artefact it ran on", DIGEST_LINE)
+    deployment.measure(f"digest_tested_by_{name}", stated[0], equals=digest, detail="it ran on another build")
+
+
+def _judge_suite(deployment: Deployment, suite: Suite) -> None:
+    """Hold one suite against the promise; what its attributes and its cases say differently is no evidence."""
+    failed = max(suite.failures, suite.claimed.get("failures", 0)) + max(suite.errors, suite.claimed.get("errors", 0))
+    deployment.measure(f"failed_in_{suite.name}", failed, equals=0)
+    executed = suite.tests - suite.skipped
+    deployment.measure(f"executed_in_{suite.name}", executed, at_least=1, detail=f"{suite.skipped} skipped")
+    listed = {"tests": suite.tests, "skipped": suite.skipped}
+    for name, count in listed.items():
+        if suite.claimed.get(name, count) > count:
+            deployment.undecidable(
+                f"the suite {suite.name} claims {suite.claimed[name]} {name} and lists {count}",
+                "evidence.reports.junit: the report with its test cases",
+            )
+    if suite.timestamp is None:
+        deployment.undecidable(f"the suite {suite.name} does not say when it ran", "a timestamp on each suite")
+    age = datetime.now(UTC) - suite.timestamp
+    if age < -(CLOCKS_DIFFER if suite.zoned else ZONES_DIFFER):
+        deployment.undecidable(
+            f"the suite {suite.name} says that it ran at {suite.timestamp.isoformat()}, which is in the future",
+            "a true timestamp, with its zone, on each suite",
+        )
+    age_d = max(0.0, age.total_seconds() / 86400)
+    deployment.measure(f"age_of_{suite.name}", round(age_d, 3), limit="age_d", detail=suite.timestamp.isoformat())
+
+
+@gate(
+    "OPS-DEP-003",
+    risk="critical",
+    blocking=True,
+    mode="drill",
+    version=1,
+    why="""Rolling back is the way out of every bad release. When a tenth of the traffic stays on the bad one, or the
+        way back loses work, there is no way out.""",
+    measures=f"""With work going on, deploys the candidate until it serves, rolls back with the operators' command,
+        and takes the time until {SAMPLE} routed requests and every instance are on the previous release; samples both
+        again after the work has ended; then looks at every transaction of the drill.""",
+    red="""The command fails or takes longer than 5 minutes in all, a request or an instance is still on the
+        candidate, or a transaction accepted during the drill did not end well, exactly once, with its result
+        unaltered.""",
+    mend="""Move the weights of all routes before the instances and verify them at the end of the rollback; drain an
+        instance before it is stopped; let unfinished work move to the release that stays.""",
+    needs=[
+        procedure("deploy"),
+        procedure("rollback"),
+        release("current"),
+        release("candidate"),
+        variant("ok"),
+        workload("version_at"),
+        service("version"),
+    ],
+    limits={"rollback_s": at_most(300.0, "s", "default of the catalogue: 5 min")},
+    typical_s=20.0,
+    within_s=600.0,
+)
+def rollback_moves_all_traffic(deployment: Deployment) -> None:
+    """A rollback moves all traffic and all instances to the previous release in time, and no accepted work is lost."""
+    current, candidate = _releases(deployment).current, _releases(deployment).candidate
+    assert candidate is not None
+    must_serve(deployment, current)
+    before = fleet(deployment)
+    what = f"deploy {candidate} and roll it back"
+    with deployment.change(what, undo=deploy_current(deployment)), deployment.traffic() as traffic:
+        with deployment.step(f"deploy {candidate} under work"):
+            promote(deployment, candidate)
+        with deployment.step("roll back and watch requests and instances"):
+            settled_at = roll_back(deployment, current, before)
+        with deployment.step("await the work and look at it"):
+            sent = traffic.finish()
+            _judge_work(deployment, sent)
+            _judge_later_traffic(deployment, current, before, [t for t in sent if t.started_at > settled_at])
+
+
+def _judge_work(deployment: Deployment, sent: Sequence[Transaction]) -> None:
+    accepted = [transaction for transaction in sent if transaction.accepted]
+    if not accepted:
+        deployment.undecidable("no transaction was accepted during the drill", "workload.ok: a transaction that works")
+    gone = lost(accepted)
+    deployment.count(len(accepted) - len(gone), len(accepted))
+    deployment.measure("not_accepted", len(sent) - len(accepted), detail="told to the caller, so not lost")
+    deployment.measure("lost_transactions", len(gone), equals=0, detail=f"of {len(accepted)}: {first_words(gone)}")
+    altered = changed(deployment, [transaction for transaction in accepted if transaction.as_meant])
+    deployment.measure("altered_results", len(altered), equals=0, detail="; ".join(altered[:3]))
+
+
+def _judge_later_traffic(deployment: Deployment, current: str, before: Fleet, later: Sequence[Transaction]) -> None:
+    """Sample once more: what was routed elsewhere after all seemed to be back, a reconciler may have brought again."""
+    strays = [t for t in later if t.release not in (None, current)]
+    deployment.measure("work_on_another_release", len(strays), equals=0, detail=first_words(strays))
+    left = elsewhere(deployment, current, before)
+    if left.silent:  # one failed request is no stray; look once more
+        left = elsewhere(deployment, current, before)
+    told_why = str(left) or f"every instance and {2 * SAMPLE} requests in two samples"
+    deployment.measure("all_on_previous_release", not left, equals=True, detail=told_why)
+
+
+@gate(
+    "OPS-DEP-004",
+    risk="critical",
+    blocking=True,
+    mode="drill",
+    version=1,
+    why="""A migration that goes one way turns every rollback into an outage: the old release meets state that it
+        cannot read, and the new one is the problem.""",
+    measures="""Writes state through the current release (finished work of every declared variant, work in progress,
+        something of a user), rolls back to the previous release, reads all of it there, has new work done, returns to
+        the current release and reads everything again.""",
+    red="""The rollback fails, the previous release cannot read what the current one wrote or reads it differently,
+        work that was in progress is lost, new work fails there, or the way forward again loses something.""",
+    mend="""Migrate in steps that the previous release can live with (expand, then contract a release later); give
+        each migration its way back, queued work included, and try it on real state.""",
+    needs=[
+        procedure("deploy"),
+        procedure("rollback"),
+        release("current"),
+        release("previous"),
+        variant("ok"),
+        workload("remember"),
+        workload("version_at"),
+    ],
+    limits={"serves_s": at_most(300.0, "s", "default, as for OPS-DEP-003")},
+    typical_s=25.0,
+    within_s=600.0,
+)
+def previous_release_reads_new_state(deployment: Deployment) -> None:
+    """The previous release reads everything that the current one wrote, works on it, and gives it back whole."""
+    current, previous = _releases(deployment).current, _releases(deployment).previous
+    assert previous is not None
+    must_serve(deployment, current)
+    with deployment.step(f"write state through {current}"):
+        written, saved = _write(deployment), [_remember(deployment, "new")]
+    what = f"roll back to {previous}, across its schema"
+    with deployment.change(what, undo=deploy_current(deployment)), deployment.traffic(rate_per_s=2.0) as traffic:
+        with deployment.step(f"roll back to {previous}"):
+            _reach_previous(deployment, previous)
+        with deployment.step(f"read and work under {previous}"):
+            _judge_state(deployment, "under_previous", written, saved)
+            later = _work_there(deployment, previous, traffic)
+            saved.append(_remember(deployment, "old"))
+    with deployment.step(f"read again under {current}"):
+        _judge_state(deployment, "under_current_again", [*written, *later], saved)
+
+
+def _write(deployment: Deployment) -> list[Transaction]:
+    """Write finished work of every declared variant that has an end; what does not end as meant here is not judged."""
+    declared = deployment.descriptor.workload
+    written = deployment.transact("ok", 3)
+    for name in ("retried", "failing", "slow"):
+        spec = getattr(declared, name)
+        if spec is not None and spec.result is not None:
+            written += deployment.transact(name)
+    whole = [transaction for transaction in written if transaction.accepted and transaction.as_meant]
+    if not any(transaction.variant == "ok" for transaction in whole):
+        deployment.undecidable(f"no work could be done before the drill: {first_words(written)}", "workload.ok")
+    return whole
+
+
+def _remember(deployment: Deployment, when: str) -> str:
+    marker = f"rd-{deployment.run_id[-12:]}-{when}".lower().replace("_", "-")
+    deployment.remember(marker)
+    return marker
+
+
+def _reach_previous(deployment: Deployment, previous: str) -> None:
+    began_s = time.monotonic()
+    ran = run_bounded(deployment, "rollback")
+    if not ran.ok:
+        deployment.violated(f"the rollback across the schema failed: {ran.told()}")
+    took_s, left, cut_short = settle(
+        deployment, began_s, deployment.limit("serves_s").value, lambda: _not_served_by(deployment, previous)
+    )
+    if not left:
+        deployment.measure("serves_s", round(took_s, 2), limit="serves_s", detail=f"until {previous} served")
+    elif cut_short or not left.startswith("nobody"):
+        deployment.undecidable(
+            f"the rollback did not lead to {previous} alone: after {took_s:.0f} s requests were served by {left}",
+            "releases.previous: the release that a rollback of the current one leads to",
+        )
+    else:
+        deployment.violated(f"{previous} does not serve {took_s:.0f} s after the rollback began")
+
+
+def _not_served_by(deployment: Deployment, previous: str) -> str:
+    served = deployment.served_by(20)
+    return "" if set(served) == {previous} else told(served)
+
+
+def _judge_state(deployment: Deployment, when: str, written: Sequence[Transaction], saved: Sequence[str]) -> None:
+    different = changed(deployment, written)
+    deployment.measure(
+        f"unreadable_{when}", len(different), equals=0, detail=f"of {len(written)}: {'; '.join(different[:3])}"
+    )
+    forgotten = [marker for marker in saved if deployment.recall(marker) is not True]
+    deployment.measure(f"saved_data_lost_{when}", len(forgotten), equals=0, detail=", ".join(forgotten))
+
+
+def _work_there(deployment: Deployment, previous: str, traffic: Traffic) -> list[Transaction]:
+    """Have new work done by the previous release, and judge it with the work that was under way."""
+    new = deployment.transact("ok", 3)
+    failed = [transaction for transaction in new if not transaction.as_meant]
+    deployment.measure("new_work_failed", len(failed), equals=0, detail=f"by {previous}: {first_words(failed)}")
+    gone = lost(traffic.finish())
+    deployment.measure("work_in_progress_lost", len(gone), equals=0, detail=first_words(gone))
+    return [transaction for transaction in new if transaction.as_meant]
