@@ -25,8 +25,6 @@ ARGUMENTS = (
     "service",
     "instance",
     "kind",
-    "component",
-    "other",
     "other",
     "correlation",
     "file",
