@@ -48,7 +48,7 @@ def by_supervisor(tiny: Tiny) -> None:
     socket = tiny.home / "s.sock"
     service = Path(__file__).parents[1] / "tiny" / "service.py"
     programs = "".join(
-        f"[program:{name}]\ncommand={sys.executable} {service} {tiny.home} {name[:-2]} {name}\nautorestart=false\n"
+        f"[program:{name}]\ncommand={sys.executable} {service} {tiny.home} {name[:-2]} {name}\nautorestart=false\nstartsecs=0\n"
         for name in ("front-1", "front-2", "store-1")
     )
     groups = "[group:front]\nprograms=front-1,front-2\n[group:store]\nprograms=store-1\n"
@@ -113,7 +113,8 @@ def test_a_kill_ends_that_replica_and_no_other(reached: Reached, killing: Kills)
         killing.kill("store", store)
 
 
-def test_a_kill_is_plain_data_that_survives_a_file(reached: Reached, killing: Kills) -> None:
+@pytest.mark.usefixtures("killing")
+def test_a_kill_is_plain_data_that_survives_a_file(reached: Reached) -> None:
     (store,) = reached.target.instances("store")
     written = json.loads(json.dumps(dict(kill_operation(reached.target, store).arguments)))
     reached.target.perform("kill", written)

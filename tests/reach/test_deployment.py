@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -120,13 +120,13 @@ def test_values_cannot_change_the_path_of_a_url(deployment: Deployment) -> None:
 )
 def test_a_gate_may_not_do_more_than_its_mode(sitting: Sitting, mode: Mode, refused: list[str]) -> None:
     gate = sitting.session.deployment(gate_info(mode), Deadline.after(60))
-    acts = {
-        "transact": lambda: gate.transact(),
-        "backup": lambda: gate.backup(),
+    acts: dict[str, Callable[[], object]] = {
+        "transact": gate.transact,
+        "backup": gate.backup,
         "deploy": lambda: gate.run("deploy", release="1.1"),
         "post": lambda: gate.http(Request(method="POST", url="{front}/jobs")),
         "change": lambda: gate.change("x", undo=[]).__enter__(),
-        "restored": lambda: gate.restored(),
+        "restored": gate.restored,
     }
     for name, act in acts.items():
         if name in refused:
@@ -252,7 +252,7 @@ class Mine:
 """
 
 
-def test_an_adapter_that_cannot_be_made_is_a_usage_error(tiny: Tiny, tmp_path: Path) -> None:
+def test_an_adapter_that_cannot_be_made_is_a_usage_error(tiny: Tiny) -> None:
     tiny.edit("  max_rate_per_s: 200", "  max_rate_per_s: 200\n  adapter: 'nowhere_at_all:Mine'")
     with pytest.raises(UsageError, match="nowhere_at_all"):
         Sitting(tiny, "run-2")

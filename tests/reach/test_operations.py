@@ -56,7 +56,7 @@ def test_the_undo_is_on_the_disk_before_the_act(deployment: Deployment, sitting:
     assert ledger(sitting) == ["opened", "witnessed", "closed"]
 
 
-def test_what_heals_by_itself_is_not_undone_again(deployment: Deployment, sitting: Sitting) -> None:
+def test_what_heals_by_itself_is_not_undone_again(deployment: Deployment) -> None:
     never = (Operation("procedure", "hang"),)
     with deployment.change("nothing", undo=never) as change:
         pass
@@ -101,7 +101,7 @@ def test_an_undo_that_fails_is_told_stays_open_and_stops_no_other(
     assert len(sitting.session.close()) == 1, "what failed once in this run is not tried again"
 
 
-def test_the_next_run_heals_what_a_killed_one_left(deployment: Deployment, sitting: Sitting, tiny: Tiny) -> None:
+def test_the_next_run_heals_what_a_killed_one_left(sitting: Sitting, tiny: Tiny) -> None:
     executor = sitting.session.executor
     executor.begin("deploy 1.1", gate="TST-TIN-001", undo=BACK, deadline=Deadline.after(60))
     tiny.ctl("deploy", "1.1")

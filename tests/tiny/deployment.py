@@ -90,7 +90,10 @@ procedures:
   restore: {{run: [{ctl}, restore, "{{backup}}", "{{environment}}"]}}
   discard: {{run: [{ctl}, discard, "{{environment}}"]}}
   inventory: {{run: [{ctl}, inventory]}}
-  environment: {{run: [{ctl}, environment], env: {{DECLARED: "{{current}}"}}, secrets: {{TOKEN: {{file: secrets/caller.token}}}}}}
+  environment:
+    run: [{ctl}, environment]
+    env: {{DECLARED: "{{current}}"}}
+    secrets: {{TOKEN: {{file: secrets/caller.token}}}}
   hang: {{run: [{ctl}, hang], within: 1500ms}}
   flood: {{run: [{ctl}, flood]}}
   absent: {{run: [./no/such/program]}}
@@ -138,7 +141,7 @@ class Tiny:
 
     def stop(self) -> None:
         if self.attendant is not None:
-            self.attendant.terminate()
+            self.attendant.kill()
             self.attendant.wait(60)
         for path in (self.home / "run").glob("*.pid"):
             try:

@@ -51,10 +51,18 @@ class _UnixTransport(xmlrpc.client.Transport):
         super().__init__()
         self._path = path
 
-    def make_connection(self, host: object) -> http.client.HTTPConnection:  # noqa: ARG002 - the path is the address
-        return _UnixConnection(self._path)
+    def make_connection(self, host: tuple[str, dict[str, str]] | str) -> http.client.HTTPConnection:
+        return _kept(self, host, _UnixConnection(self._path))
 
 
 class _TcpTransport(xmlrpc.client.Transport):
-    def make_connection(self, host: object) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(str(host), timeout=_TIMEOUT_S)
+    def make_connection(self, host: tuple[str, dict[str, str]] | str) -> http.client.HTTPConnection:
+        return _kept(self, host, http.client.HTTPConnection(str(host), timeout=_TIMEOUT_S))
+
+
+def _kept(
+    transport: xmlrpc.client.Transport, host: tuple[str, dict[str, str]] | str, connection: http.client.HTTPConnection
+) -> http.client.HTTPConnection:
+    """Leave the connection where the transport's own `close` looks for it."""
+    transport._connection = host, connection
+    return connection
