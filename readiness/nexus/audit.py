@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,8 @@ class AuditLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(path.with_suffix(".lock"), mode=0o600, thread_local=False)
+        # the file lock is one per process and re-entrant: threads would pass it together and fork the chain
+        self._threads = threading.Lock()
 
     @classmethod
     def of(cls, settings: Settings) -> AuditLog:
@@ -33,7 +36,7 @@ class AuditLog:
 
     def append(self, actor: str, operation: str, outcome: str, correlation_id: str, detail: str = "") -> dict[str, str]:
         """Writes one record durably and returns it; only then may the operation be answered."""
-        with self._lock:
+        with self._threads, self._lock:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             try:
                 record = {

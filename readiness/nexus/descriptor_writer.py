@@ -238,7 +238,7 @@ def _operations(settings: Settings) -> Part:
     names = settings.names
     gateway = "{" + names.component("gateway") + "}"
     # Reading the status is an operation like the others here: it is asked for, decided and recorded.
-    return {
+    single: Part = {
         operation: {
             "as": sorted(names.level(level) for level in levels),
             "dry_run": {
@@ -249,6 +249,19 @@ def _operations(settings: Settings) -> Part:
         }
         for operation, levels in OPERATIONS.items()
     }
+    bulk = {
+        f"bulk-{operation}": {
+            "as": sorted(names.level(level) for level in OPERATIONS[operation]),
+            "dry_run": {
+                "method": "POST",
+                "url": f"{gateway}{names.paths.operations}",
+                "json": {"batch": [{"operation": operation}], "dry_run": True},
+            },
+        }
+        for operation in ("deploy", "restore")
+    }
+    erase = {"as": [], "audited": False, "dry_run": {"method": "DELETE", "url": f"{gateway}{names.paths.audit}"}}
+    return {**single, **bulk, "erase-audit": erase}
 
 
 def _secrets(settings: Settings) -> Part:
