@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -89,6 +90,11 @@ def limit_text(limit: Limit, unit: str = "") -> str:
     return f"{_BOUNDS.get(limit.bound, limit.bound)} {value_text(limit.value, limit.unit or unit)}"
 
 
+def measure_name(measurement: Measurement) -> str:
+    """The name in words, without the unit that stands beside the value anyway."""
+    return measurement.name.removesuffix(f"_{measurement.unit}").replace("_", " ")
+
+
 def meter(measurement: Measurement) -> tuple[float, float] | None:
     """Where a value and its limit stand on a bar of 100 percent; None where a bar would say nothing."""
     value, limit = measurement.value, measurement.limit
@@ -98,6 +104,14 @@ def meter(measurement: Measurement) -> tuple[float, float] | None:
     return round(value / longest * 100, 2), round(limit.value / longest * 100, 2)
 
 
+def mark_text(seconds: float) -> str:
+    """A mark of a time axis: `0`, `15 s`, `2 min`."""
+    if not seconds:
+        return "0"
+    return f"{seconds:g} s" if seconds < 60 else format_duration(seconds)
+
+
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -112,7 +126,9 @@ def _environment() -> Environment:
         instant=instant_text,
         value=value_text,
         limit=limit_text,
+        mark=mark_text,
         meter=meter,
+        measure_name=measure_name,
         words=lambda name: str(name).replace("_", " "),
     )
     return environment

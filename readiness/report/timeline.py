@@ -12,6 +12,8 @@ from readiness.report.record import Change, Second
 _STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 """Distances between marks of the axis, in seconds."""
 _MOST_MARKS = 7
+_NARROWEST = 2.0
+"""A change of a moment is still seen, and its number stands on it; in percent."""
 HEIGHT = 100.0
 """Height of the panels of traffic and latency in their own units."""
 
@@ -26,10 +28,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A change while it was in force; `left` and `width` in percent, seconds since the gate began."""
+    """A change while it was in force; `left` and `width` in percent, seconds since the gate began.
+
+    Changes that were in force at the same time lie in different lanes.
+    """
 
     number: int
     change: Change
+    lane: int
     left: float
     width: float
     from_s: float
@@ -61,6 +67,16 @@ class Timeline:
     ok: int
     failed: int
 
+    @property
+    def lanes(self) -> int:
+        """How many changes were in force at once, at most."""
+        return max((bar.lane + 1 for bar in self.bars), default=0)
+
+    @property
+    def undone(self) -> int:
+        """How many of the changes were shown to be undone."""
+        return sum(bar.change.verified is True for bar in self.bars)
+
 
 def timeline(entry: Entry) -> Timeline | None:
     """The timeline of a gate that changed something or sent traffic; None for all others."""
@@ -74,7 +90,7 @@ def timeline(entry: Entry) -> Timeline | None:
     return Timeline(
         length_s=length_s,
         marks=_marks(length_s),
-        bars=tuple(_bar(n, change, began, length_s) for n, change in enumerate(entry.changes, 1)),
+        bars=_bars(entry.changes, began, length_s),
         columns=tuple(_column(second, began, length_s, most) for second in seconds),
         most_a_second=most,
         latency_path=_path(seconds, began, length_s, slowest),
@@ -102,11 +118,18 @@ def _marks(length_s: float) -> tuple[Mark, ...]:
     return tuple(Mark(_percent(n * step, length_s), n * step) for n in range(count + 1) if n * step < length_s * 0.97)
 
 
-def _bar(number: int, change: Change, began: datetime, length_s: float) -> Bar:
-    from_s = (change.opened_at - began).total_seconds()
-    lasted_s = None if change.closed_at is None else (change.closed_at - change.opened_at).total_seconds()
-    width = _percent(length_s - from_s if lasted_s is None else lasted_s, length_s)
-    return Bar(number, change, _percent(from_s, length_s), max(width, 0.6), from_s, lasted_s)
+def _bars(changes: Sequence[Change], began: datetime, length_s: float) -> tuple[Bar, ...]:
+    bars: list[Bar] = []
+    free_at: list[float] = []
+    for number, change in enumerate(sorted(changes, key=lambda change: change.opened_at), 1):
+        from_s = (change.opened_at - began).total_seconds()
+        lasted_s = None if change.closed_at is None else (change.closed_at - change.opened_at).total_seconds()
+        left = _percent(from_s, length_s)
+        width = max(_percent(length_s - from_s if lasted_s is None else lasted_s, length_s), _NARROWEST)
+        lane = next((n for n, end in enumerate(free_at) if end <= left), len(free_at))
+        free_at[lane : lane + 1] = [left + width]
+        bars.append(Bar(number, change, lane, left, width, from_s, lasted_s))
+    return tuple(bars)
 
 
 def _column(second: Second, began: datetime, length_s: float, most: int) -> Column:
