@@ -147,7 +147,7 @@ def main() -> NoReturn:
         told = getattr(error, "format_message", None)
         if told is None:
             raise
-        _fail(f"{told()}; see readiness --help", USAGE)
+        _fail(f"{told().rstrip('.')}; see readiness --help", USAGE)
 
 
 def _deployment(given: Path | None) -> Path:

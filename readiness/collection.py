@@ -75,7 +75,7 @@ class GateItem(pytest.Item):
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         """Name the item by its id alone: a path would differ from machine to machine."""
-        return Path(self.parent.nodeid if self.parent else ROOT), None, self.name
+        return Path(self.parent.nodeid if self.parent else ROOT), 0, self.name
 
 
 def marks(gate: Gate) -> list[str]:

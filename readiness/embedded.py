@@ -71,11 +71,12 @@ class Embedded:
 
     def _read(self, process: subprocess.Popen[str], lines: list[str]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            if text := line.strip():
-                lines.append(text)
-                if not text.endswith(".yaml"):
-                    self._tell(text)
+        with process.stdout as said:
+            for line in said:
+                if text := line.strip():
+                    lines.append(text)
+                    if not text.endswith(".yaml"):
+                        self._tell(text)
 
 
 def _spawn(argv: Sequence[str]) -> subprocess.Popen[str]:

@@ -125,7 +125,8 @@ class Hooks:
             report.outcome = _PYTEST_OUTCOMES[finding.outcome]
             report.longrepr = _longrepr(item, finding, self._run.text(finding))
             report.finding = finding  # type: ignore[attr-defined]
-            report.user_properties += _properties(finding)
+            item.user_properties[:] = _properties(finding)  # the report of the teardown carries them to JUnit
+            report.user_properties[:] = item.user_properties
             report.__dict__.pop("wasxfail", None)
         return report
 
@@ -142,6 +143,9 @@ class Hooks:
         if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or self._config.option.collectonly:
             return
         session.exitstatus = self._run.exit_code(self._allow_conditional)
+        allure: str | None = getattr(self._config.option, "allure_report_dir", None)
+        if allure:
+            self._run.copy_allure(self._config.invocation_params.dir / allure)
 
     def pytest_terminal_summary(self) -> None:
         """Print the decision and what it rests on."""

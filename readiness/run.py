@@ -146,6 +146,12 @@ class Run:
             elif self._judging is not None:
                 self._guard("write the reports", lambda: self._report(folder))
 
+    def copy_allure(self, into: Path) -> None:
+        """Copy the Allure results to where `--alluredir` asks for them."""
+        if self._folder is not None and self._summary is not None:
+            source = self._folder / "allure-results"
+            self._guard("write the Allure results", lambda: shutil.copytree(source, into, dirs_exist_ok=True))
+
     def exit_code(self, allow_conditional: bool) -> int:
         """The exit code of the decision; pytest's internal error where none could be made."""
         if self._summary is None:

@@ -19,7 +19,7 @@ from rich.text import Text
 from readiness.model import Finding, Outcome, UndoFailure
 from readiness.progress import STYLES, Progress
 from readiness.report.record import RunRecord
-from readiness.score.model import Decision, PillarScore, Scorecard
+from readiness.score.model import Decision, PillarScore, Scorecard, State
 from readiness.wording import WORDS, finding_lines
 
 DECISION_STYLES = {
@@ -103,18 +103,23 @@ class Summary:
         head.append(f"  for {card.scope}", style="bold not reverse on default")
         needed = f"needed: {card.threshold:.0%}, each pillar {card.pillar_floor:.0%}"
         parts: list[Text | Table] = [Text(), head, Text(), Text(f"  {_interval(card)}; {needed}")]
-        parts += [Text(f"  - {reason}") for reason in card.reasons]
+        told = tuple(f"{finding.gate} " for finding in self._open_findings()[:_SHOWN])
+        parts += [Text(f"  - {reason}") for reason in card.reasons if not reason.startswith(told)]
         parts += [Text(), _pillars(card.pillars), Text()]
         for failure in self._record.undo_failures:
             parts.append(_undone(failure))
-        open_findings = [f for f in self._record.findings.values() if f.outcome in (Outcome.FAIL, Outcome.UNKNOWN)]
-        ordered = sorted(open_findings, key=lambda f: (f.outcome is not Outcome.FAIL, not f.blocking, -f.risk.weight))
+        ordered = self._open_findings()
         for finding in ordered[:_SHOWN]:
             parts.append(self._block(finding))
         if len(ordered) > _SHOWN:
             parts.append(Text(f"  … and {len(ordered) - _SHOWN} more, in the report\n"))
         parts.append(Text(f"  report: {self._report}", style="bold"))
         return parts
+
+    def _open_findings(self) -> list[Finding]:
+        """What is no pass, the worst first."""
+        found = [f for f in self._record.findings.values() if f.outcome in (Outcome.FAIL, Outcome.UNKNOWN)]
+        return sorted(found, key=lambda f: (f.outcome is not Outcome.FAIL, not f.blocking, -f.risk.weight, f.gate))
 
     def _headline(self) -> str:
         return f"{self.card.decision} for {self.card.scope}"
@@ -176,7 +181,8 @@ def _pillars(pillars: Sequence[PillarScore]) -> Table:
         states = Counter(gate.state for capability in pillar.capabilities for gate in capability.gates)
         counted = ", ".join(f"{n} {WORDS.get(state, state.replace('_', ' ')).lower()}" for state, n in states.items())
         style = "" if pillar.holds else "red"
-        table.add_row(f"  {pillar.name}", f"{pillar.lo:.0%}", f"{pillar.hi:.0%}", counted, style=style)
+        interval = ("–", "–") if set(states) == {State.NOT_APPLICABLE} else (f"{pillar.lo:.0%}", f"{pillar.hi:.0%}")
+        table.add_row(f"  {pillar.name}", *interval, counted, style=style)
     return table
 
 
