@@ -43,6 +43,7 @@ class Orchestrator:
         self._engine = settings.engine()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
         self._log = telemetry.logger("queue")
+        metrics.queue_depth.set_function(self._depth)
         self._waiting: dict[tuple[str, str], asyncio.Event] = {}
         self._timetable = asyncio.Event()
         self._asleep_until = 0.0
@@ -171,6 +172,13 @@ class Orchestrator:
         steps = await self._write(lambda db: self._queue.give_back(db, asked["instance"]))
         self._lost(steps)
         return JSONResponse({"given_back": len(steps)})
+
+    def _depth(self) -> float:
+        try:
+            with store.reading(self._engine) as db:
+                return self._queue.depth(db)
+        except SQLAlchemyError:
+            return math.nan
 
     async def _watch_deadlines(self) -> None:
         while True:

@@ -50,6 +50,7 @@ def test_each_model_behaves_as_its_name_says_and_is_counted(nexus: Nexus) -> Non
     before = counts()
     states = {model: nexus.ended(nexus.submit("x", model)) for model in ("standin-flaky", "standin-slow")}
     broken = nexus.ended(nexus.submit("x", "standin-broken"))
+    assert nexus.series("orchestrator", "nexus_queue_depth") == 0
     assert {state["status"] for state in states.values()} == {"done"}
     assert states["standin-flaky"]["tasks"][0]["attempts"] == 2
     assert (broken["status"], broken["effects"], broken["tasks"][0]["attempts"]) == ("failed", 0, 3)
