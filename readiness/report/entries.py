@@ -36,6 +36,11 @@ class Entry:
         return tuple(m for m in self.finding.measurements if m.holds is False) if self.finding else ()
 
     @property
+    def failing_since(self) -> str:
+        """What the run noted about earlier runs in which the gate failed too; empty for a new failure."""
+        return next((note for note in self.notes if note.startswith("failing since ")), "")
+
+    @property
     def ended_at(self) -> datetime | None:
         """When its finding was made; None where it did not run in this run."""
         if self.began_at is None or self.finding is None:

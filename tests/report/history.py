@@ -59,6 +59,7 @@ class Told:
     count: tuple[int, int] | None = None
     weakened: tuple[str, ...] = ()
     carried_from: str = ""
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ TROUBLE: dict[str, Told] = {
             ),
             Measurement("full_age_s", 40200.0, "s", at_most(86400), True),
         ),
+        since="2026-11-22T09:31:00+00:00",
     ),
     "SEC-ACC-005": Told(
         Outcome.FAIL,
@@ -259,6 +261,8 @@ def _events(story: Story) -> Iterator[Event]:
             yield from _work(info, row[5], now, fails)
         now += timedelta(seconds=row[5])
         yield Event(now, "finding", to_json(_finding(info, told, now, row[5], story.evidence)))
+        if told.since:
+            yield Event(now, "note", {"gate": info.id, "text": f"failing since {told.since}"})
     for failure in story.undo_failures:
         yield Event(now, "undo_failed", to_json(failure))
     if story.interrupted:
