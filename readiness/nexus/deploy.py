@@ -19,7 +19,7 @@ from readiness.nexus.supervision import SupervisionError
 
 CANARY_PERCENT = 10
 VALIDATING_WORKFLOWS = 3
-VALIDATE_WITHIN_S = 15.0
+VALIDATE_WITHIN_S = 30.0
 Say = Callable[[str], None]
 
 

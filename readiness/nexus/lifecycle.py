@@ -13,7 +13,7 @@ from readiness.nexus.probing import await_ready
 from readiness.nexus.settings import Settings, write_private
 from readiness.nexus.supervision import Supervisor, clean_environment, kill_all, processes_of
 
-READY_WITHIN_S = 20.0
+READY_WITHIN_S = 60.0
 _COMMAND = """#!/bin/sh
 # The operators' command of this deployment.
 {environment}exec {python} -m readiness.nexus.ctl --home {home} "$@"

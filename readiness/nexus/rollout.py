@@ -15,7 +15,7 @@ from readiness.nexus.releases import RELEASES, release_of
 from readiness.nexus.settings import Settings
 from readiness.nexus.supervision import Supervisor
 
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 60.0
 DRAIN_WITHIN_S = 3.0
 """How long a release that goes away may finish its own work before its successor is given the rest."""
 

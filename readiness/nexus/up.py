@@ -7,7 +7,7 @@ import json
 import signal
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -73,7 +73,7 @@ def down(given: argparse.Namespace) -> int:
 def _bring_up(home: Path, defects: Defects, names: Names) -> Path:
     print(f"home: {home}", flush=True)
     known = (home / "etc" / "nexus.json").exists()
-    settings = Settings.load(home) if known else Settings.create(home, defects=defects, names=names)
+    settings = _again(home, defects, names) if known else Settings.create(home, defects=defects, names=names)
     for name in settings.defects.as_mapping():
         print(f"defect: {name}", flush=True)
     _Last(home).write()
@@ -86,6 +86,16 @@ def _bring_up(home: Path, defects: Defects, names: Names) -> Path:
         print("first backups", flush=True)
         _first_backups(settings)
     return lifecycle.describe(settings)
+
+
+def _again(home: Path, defects: Defects, names: Names) -> Settings:
+    """Take up a home that was stopped, with the defects that are wished for this time."""
+    settings = Settings.load(home)
+    if names not in (Names(), settings.names):
+        raise NexusError(f"{home} was made with other names; give a new folder with --dir")
+    settings = replace(settings, defects=defects)
+    settings.save()
+    return settings
 
 
 def _first_backups(settings: Settings) -> None:
