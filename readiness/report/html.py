@@ -24,11 +24,13 @@ FILE = "report.html"
 TEMPLATES = Path(__file__).with_name("templates")
 SHOWN_BLOCKERS = 3
 """So many are told in full on the first screen; the others are named there and told below."""
+SHOWN_CHANGES = 4
+"""So many changes of a drill are listed under its picture; the others are folded."""
 STATE_WORDS = {state: state.value.replace("_", " ").capitalize() for state in State}
 MEANINGS = {
     Decision.READY: "Every blocking gate holds, and enough is proven.",
     Decision.NOT_READY: "Something was measured that must not be.",
-    Decision.UNPROVEN: "Nothing is known to be broken, but too little is proven.",
+    Decision.UNPROVEN: "No blocking gate failed, but too little is proven.",
     Decision.PARTIAL: "What ran is good enough; it was only a part.",
     Decision.CONDITIONAL: "Good, but by a limit that was weakened without leave.",
 }
@@ -75,6 +77,7 @@ def page(run: RunRecord, card: Scorecard) -> str:
             pillars=[_pillar(pillar, shown) for pillar in card.pillars],
             blockers=[(blocker, shown.get(blocker.gate)) for blocker in card.blockers],
             told=SHOWN_BLOCKERS,
+            listed=SHOWN_CHANGES,
             drills=[gate for gate in shown.values() if gate.timeline],
             changed_limits=_changed_limits(shown),
             left_out=[gate for gate in shown.values() if gate.entry.state is State.LEFT_OUT],
