@@ -46,4 +46,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # httpx imports a whole command line of its own when rich is installed; here it only costs time.
+    sys.modules["rich"] = None  # type: ignore[assignment]
     sys.exit(main())
