@@ -6,9 +6,9 @@ import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from readiness import drivers
 from readiness.errors import UsageError
 from readiness.loading import DescriptorFile
 
@@ -85,13 +85,13 @@ class Inspects(Protocol):
 def attach(file: DescriptorFile) -> Target:
     """Give the target that the descriptor's `driver` names; nothing is contacted yet."""
     scheme, _, rest = file.descriptor.driver.partition(":")
-    known = sorted(module.name for module in pkgutil.iter_modules(drivers.__path__))
+    known = sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).with_name("drivers"))]))
     if scheme not in known:
         raise UsageError(
             f"{file.path}: driver {file.descriptor.driver!r} is not known; allowed: {', '.join(known)}; "
             "write one of them, as in `driver: process`"
         )
-    module = importlib.import_module(f"{drivers.__name__}.{scheme}")
+    module = importlib.import_module(f"readiness.drivers.{scheme}")
     target: Target = module.attach(file, rest)
     return target
 
