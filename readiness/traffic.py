@@ -15,7 +15,8 @@ from readiness.records import instant
 from readiness.waiting import Deadline, Pace
 from readiness.workload import Transaction, Workload
 
-_MAX_THREADS = 32
+_MAX_THREADS = 12
+"""Most transactions in flight: a deployment that is slow is not made slower by those who wait for it."""
 _MAX_SENT = 20_000
 
 
@@ -82,11 +83,11 @@ class Traffic:
         return [future.result() for future in ended if future.exception() is None]
 
     def finish(self) -> list[Transaction]:
-        """Stop sending, await the outcome of all that were accepted, and give them."""
+        """Stop sending (what waits for its turn is not sent), await what was accepted, and give all that were sent."""
         if not self._stop.is_set():
             self._stop.set()
             self._pacing.join()
-            self._threads.shutdown(wait=True)
+            self._threads.shutdown(wait=True, cancel_futures=True)
             for second in _by_second(self.transactions):
                 self._history.append("traffic", gate=self._gate, **second)
         return self.transactions

@@ -12,6 +12,7 @@ from readiness.gate import at_most, gate
 from readiness.gates.kills import can_be_judged, kill_replicas, must_stay
 from readiness.gates.rollouts import (
     Fleet,
+    awaited,
     deploy_current,
     elsewhere,
     first_words,
@@ -210,7 +211,7 @@ def bad_release_is_refused(deployment: Deployment) -> None:
             if ran.timed_out:
                 deployment.violated(f"{bad} was not refused in time: {ran.told()}")
             _judge_clean(deployment, current, before, ran)
-        _judge_work(deployment, bad, traffic.finish())
+        _judge_work(deployment, bad, awaited(deployment, traffic.finish()))
         with deployment.step("see that the deploy refuses only what is bad"):
             again = run_bounded(deployment, "deploy", release=current)
     if not again.ok:

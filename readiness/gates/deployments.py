@@ -13,6 +13,7 @@ from readiness.gate import at_most, gate
 from readiness.gates.rollouts import (
     SAMPLE,
     Fleet,
+    awaited,
     changed,
     deploy_current,
     elsewhere,
@@ -179,7 +180,7 @@ def rollback_moves_all_traffic(deployment: Deployment) -> None:
         with deployment.step("roll back and watch requests and instances"):
             settled_at = roll_back(deployment, current, before)
         with deployment.step("await the work and look at it"):
-            sent = traffic.finish()
+            sent = awaited(deployment, traffic.finish())
             _judge_work(deployment, sent)
             _judge_later_traffic(deployment, current, before, [t for t in sent if t.started_at > settled_at])
 
@@ -312,6 +313,6 @@ def _work_there(deployment: Deployment, previous: str, traffic: Traffic) -> list
     new = deployment.transact("ok", 3)
     failed = [transaction for transaction in new if not transaction.as_meant]
     deployment.measure("new_work_failed", len(failed), equals=0, detail=f"by {previous}: {first_words(failed)}")
-    gone = lost(traffic.finish())
+    gone = lost(awaited(deployment, traffic.finish()))
     deployment.measure("work_in_progress_lost", len(gone), equals=0, detail=first_words(gone))
     return [transaction for transaction in new if transaction.as_meant]

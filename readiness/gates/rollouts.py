@@ -21,6 +21,8 @@ SAMPLE = 60
 """Requests of one sample. All of n in order bounds a leftover share p: (1 - p)^60 is 0.2 % for p = 10 %, so that share
 is seen with 99.8 %; two samples bound it at 2.5 % with 95 % confidence (1 - 0.05^(1/120), the rule of three)."""
 SERVES_WITHIN_S = 30.0
+LATE_S = 90.0
+"""How much longer than its variant's `within` a transaction may take during a drill before it counts as lost."""
 
 Fleet = dict[str, Counter[str | None]]
 """Service → release that an instance says it is (None: it does not tell) → how many."""
@@ -153,6 +155,29 @@ def run_bounded(deployment: Deployment, procedure: str, **arguments: str) -> Ran
         raise Undecidable(f"{ran.told()}: the time of the gate, not the {own_s:.0f} s it may take", "time_budget")
     deployment.keep(procedure, f"{ran.told()}\n\n{ran.stdout}\n{ran.stderr}")
     return ran
+
+
+def awaited(deployment: Deployment, sent: Iterable[Transaction]) -> list[Transaction]:
+    """Give transactions more time to end: what is late during a drill is late, only what never ends is lost."""
+    deadline = deployment.deadline.within(LATE_S)
+
+    def looked(one: Transaction) -> Transaction:
+        if not one.accepted or one.outcome != "pending":
+            return one
+        try:
+            return eventually(
+                lambda: deployment.reread(one), within=deadline, every_s=0.5, until=lambda now: now.outcome != "pending"
+            )
+        except NotInTime:
+            return one
+
+    ended = [looked(one) for one in sent]
+    late = [one for one in ended if one.accepted and one.outcome == "pending"]
+    if late and deployment.deadline.expired:
+        deployment.undecidable(
+            f"the time of the gate ended while {len(late)} transactions still went on", "a later deadline of the gate"
+        )
+    return ended
 
 
 def lost(transactions: Iterable[Transaction]) -> list[Transaction]:
