@@ -75,8 +75,13 @@ class Reach:
         """
         spec = self.file.descriptor.services[instance.service]
         bounded = deadline.within(ASKING_S)
-        if spec.ready is not None and instance.address is not None:
-            url = spec.ready if "://" in spec.ready else instance.address.rstrip("/") + spec.ready
+        if spec.ready is not None:
+            address = instance.address
+            if address is None:  # not in the target list yet; without such a list, ask the service as a whole
+                if spec.instances is not None or spec.address is None:
+                    return False
+                address = spec.address
+            url = spec.ready if "://" in spec.ready else address.rstrip("/") + spec.ready
             return self.web.get(url, service=instance.service, deadline=bounded).ok
         if self.procedures.declared("ready"):
             names = {"service": instance.service, "instance": instance.name}

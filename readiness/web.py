@@ -15,6 +15,7 @@ import httpx
 from readiness.credentials import Credentials, Grant
 from readiness.descriptor import Request
 from readiness.loading import DescriptorFile
+from readiness.procedures import roles
 from readiness.redaction import Redactor
 from readiness.templates import fill, fill_data, fill_url, named_in
 from readiness.waiting import Deadline
@@ -57,6 +58,7 @@ class Web:
         self.addresses: dict[str, str] = {
             name: spec.address.rstrip("/") for name, spec in file.descriptor.services.items() if spec.address
         }
+        self._standing = {**roles(file), "environment": file.descriptor.environment}
         self._clients: dict[ssl.SSLContext | None, httpx.Client] = {}
         self._lock = threading.Lock()
 
@@ -70,11 +72,12 @@ class Web:
         deadline: Deadline,
     ) -> Answer:
         """Send a request of the descriptor, filled in with addresses and values."""
-        filled = {**self.addresses, **(values or {})}
+        values = {**self._standing, **(values or {})}
+        filled = {**values, **self.addresses}
         named = next((name for name in named_in(request.url) if name in self.addresses), None)
         level = level if level is not None else request.as_level
         grant = self._credentials.for_service(named) if level is None else self._credentials.for_level(level)
-        url = fill_url(request.url, self.addresses, values or {})
+        url = fill_url(request.url, self.addresses, values)
         body = None if request.json_body is None else json.dumps(fill_data(request.json_body, filled)).encode()
         sent = {name: fill(value, filled) for name, value in request.headers.items()}
         if body is not None:

@@ -7,11 +7,11 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from readiness.adapters import load_adapter
 from readiness.carriers import AdapterCarrier, Carrier, HttpCarrier, Looked, Submitted
@@ -23,8 +23,11 @@ from readiness.templates import field_of, fill
 from readiness.waiting import Deadline, NotInTime, Pace, eventually
 from readiness.web import Web
 
+Made = TypeVar("Made")
 TransactionOutcome = Literal["success", "failure", "refused", "error", "pending"]
 _THREADS = 8
+_MEANT: Mapping[str, str] = {"invalid": "refused", "failing": "failure"}
+"""What a variant is meant to end as where only an adapter describes it; the others are meant to succeed."""
 _WITHIN_S = 30.0
 """How long a transaction may take where only an adapter, and no variant, describes it."""
 
@@ -94,9 +97,9 @@ class Workload:
     ) -> Transaction:
         """Hand a transaction in, at the next turn of the declared rate; its end is `finish`'s to await."""
         spec = self._variant(variant)
-        meant = spec.outcome if spec is not None else "success"
+        meant = spec.outcome if spec is not None else _MEANT.get(variant, "success")
         marker = marker or self.marker()
-        given = {"marker": marker, "correlation": correlation, "question": question, "release": release}
+        given = {"marker": marker, "correlation": correlation or marker, "question": question, "release": release}
         values = {name: value for name, value in given.items() if value is not None}
         if not self.pace.wait(deadline):
             raise Undecidable("the time of the gate was over before all transactions were sent", "a later deadline")
@@ -167,9 +170,7 @@ class Workload:
         """Do that n times, a few at once, in the order of submission."""
         if n <= 1:
             return [self.transact(variant, deadline=deadline, **given) for _ in range(n)]
-        with ThreadPoolExecutor(min(n, _THREADS)) as threads:
-            started = [threads.submit(self.transact, variant, deadline=deadline, **given) for _ in range(n)]
-            return [transaction.result() for transaction in started]
+        return _several(n, lambda: self.transact(variant, deadline=deadline, **given))
 
     def served_by(self, n: int, deadline: Deadline) -> Counter[str]:
         """Count the releases that serve n requests; a request that fails counts under the empty name."""
@@ -177,15 +178,14 @@ class Workload:
         where = self._spec.version_at
         whole = self._spec.adapter is None and where is not None and where.request is None
 
-        def one(_: int) -> str:
+        def one() -> str:
             if whole:
                 return self.transact("ok", deadline=deadline).release or ""
             if not self.pace.wait(deadline):
                 raise Undecidable("the time of the gate was over before all requests were sent", "a later deadline")
             return self._carrier.release_of_one(deadline)
 
-        with ThreadPoolExecutor(min(max(n, 1), _THREADS)) as threads:
-            return Counter(threads.map(one, range(n)))
+        return Counter(_several(n, one))
 
     def remember(self, marker: str, deadline: Deadline) -> None:
         """Store something of a user under the marker, and see that it is there."""
@@ -264,6 +264,16 @@ def _wrong(spec: Variant, result: Mapping[str, Any] | None, values: Mapping[str,
         if found != wanted_count:
             wrong.append(f"the field {name} is {found!r}, not {wanted_count}")
     return wrong
+
+
+def _several(n: int, act: Callable[[], Made]) -> list[Made]:
+    """Do it n times, a few at once; when we are interrupted, what has not begun never begins."""
+    threads = ThreadPoolExecutor(min(max(n, 1), _THREADS))
+    try:
+        started = [threads.submit(act) for _ in range(n)]
+        return [one.result() for one in started]
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _look_s(deadline: Deadline) -> float:

@@ -48,7 +48,8 @@ def by_supervisor(tiny: Tiny) -> None:
     socket = tiny.home / "s.sock"
     service = Path(__file__).parents[1] / "tiny" / "service.py"
     programs = "".join(
-        f"[program:{name}]\ncommand={sys.executable} {service} {tiny.home} {name[:-2]} {name}\nautorestart=false\nstartsecs=0\n"
+        f"[program:{name}]\ncommand={sys.executable} {service} {tiny.home} {name[:-2]} {name}\n"
+        "autorestart=false\nstartsecs=0\n"
         for name in ("front-1", "front-2", "store-1")
     )
     groups = "[group:front]\nprograms=front-1,front-2\n[group:store]\nprograms=store-1\n"
@@ -58,7 +59,7 @@ def by_supervisor(tiny: Tiny) -> None:
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n" + programs + groups
     )
     tiny.edit("process: {pidfile: run/front-*.pid}", "process: {supervisor: 'unix://s.sock'}")
-    tiny.edit("process: {pidfile: run/store-*.pid}", "process: {supervisor: 'unix://s.sock#store:*'}")
+    tiny.edit("process: {pidfile: run/store-*.pid}", f"process: {{supervisor: 'unix://{socket}:store-1'}}")
     for path in (tiny.home / "run").glob("*.port"):
         path.unlink()
     run = [sys.executable, "-W", "ignore", "-m", "supervisor.supervisord", "-c", str(tiny.home / "s.conf")]

@@ -23,6 +23,28 @@ def test_instances_carry_process_and_address_and_answer(deployment: Deployment, 
     assert not deployment.all_ready("front")
 
 
+def test_a_replica_that_nobody_can_reach_yet_is_not_ready(deployment: Deployment, tiny: Tiny) -> None:
+    (tiny.home / "run" / "targets" / "store.json").unlink()
+    (store,) = deployment.instances("store")
+    assert store.pid is not None and store.address is None
+    assert deployment.ready(store) is False and deployment.version(store) is None
+
+
+def test_a_plain_address_is_ready_when_it_accepts_and_a_procedure_knows_better(tiny: Tiny) -> None:
+    port = (tiny.home / "run" / "front-1.port").read_text()
+    listed = "    instances: {file_sd: run/targets/store.json}\n    ready: /readyz\n"
+    listed += "    version: {path: /version, field: about.version}\n"
+    tiny.edit(f"  store:\n{listed}", f"  store:\n    address: tcp://127.0.0.1:{port}\n")
+    gate = Sitting(tiny, "run-2").session.deployment(gate_info(), Deadline.after(60))
+    (store,) = gate.instances("store")
+    assert gate.ready(store) is True
+    tiny.edit("procedures:\n", 'procedures:\n  ready: {run: [/bin/sh, -c, "exit 3", "{instance}"]}\n')
+    again = Sitting(tiny, "run-3").session.deployment(gate_info(), Deadline.after(60))
+    assert again.ready(store) is False
+    tiny.stop()
+    eventually(lambda: gate.ready(store) is False, within=30)
+
+
 def test_transactions_end_as_their_variants_are_meant_to(deployment: Deployment) -> None:
     (ok,), (failing,), (invalid,) = (deployment.transact(name) for name in ("ok", "failing", "invalid"))
     assert (ok.outcome, failing.outcome, invalid.outcome) == ("success", "failure", "refused")

@@ -79,10 +79,18 @@ def _by_port(service: str, port: int) -> Iterator[Found]:
 
 
 def _by_supervisor(file: DescriptorFile, service: str, url: str) -> Iterator[Found]:
-    """Those of the supervisor's group named as the service, or whose `group:name` matches the URL's `#pattern`."""
+    """Those of the group or name that the URL ends with (`unix:///run/s.sock:worker`, `http://…#worker*`).
+
+    Without such an end it is the service's name; a pattern with a colon is held against `group:name`.
+    """
     address, _, pattern = url.partition("#")
+    socket, colon, name = address.rpartition(":")
+    if not pattern and address.startswith("unix://") and colon and "/" not in name:
+        address, pattern = socket, name
+    pattern = pattern or service
     for group, name, pid in listed(file, address):
-        wanted = fnmatch.fnmatch(f"{group}:{name}", pattern) if pattern else service in {group, name}
+        spelled = (f"{group}:{name}",) if ":" in pattern else (group, name)
+        wanted = any(fnmatch.fnmatchcase(one, pattern) for one in spelled)
         started = _started(pid) if wanted else None
         if started is not None:
             yield Found(name, pid, started)
