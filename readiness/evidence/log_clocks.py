@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from readiness.evidence.logs import LogRecord
-from readiness.evidence.timestamps import ENOUGH, Timestamp, read_timestamp, whole_seconds_only
+from readiness.evidence.timestamps import Timestamp, read_timestamp, whole_seconds_only
 
-_ZERO_SHARE = 0.2
-"""Share of zero milliseconds that is no chance any more among at least five instants that callers set at random."""
+_ENOUGH, _ZERO_SHARE = 3, 0.2
+"""So many transactions, and such a share of them, with zeros in the milliseconds of all their records in a group are no
+chance: among twelve that happens once in five million runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +99,16 @@ def form_faults(seen: Iterable[SeenRecord]) -> list[str]:
 
 def empty_milliseconds(seen: Sequence[SeenRecord]) -> list[str]:
     """Name the groups of records whose milliseconds are always zero: the form is there and the precision is not."""
-    groups: Mapping[str, list[SeenRecord]] = _groups(seen)
-    hollow = [f"all of {name}" for name, members in groups.items() if whole_seconds_only(_stamps(members))]
-    ours = [one for one in seen if one.began_at is not None]
-    for name, members in _groups(ours).items():
-        distinct = {(stamp.at, stamp.fraction_ms) for stamp in _stamps(members)}
-        zeros = sum(fraction == 0 for _, fraction in distinct)
-        if zeros >= ENOUGH and zeros / len(distinct) >= _ZERO_SHARE and f"all of {name}" not in hollow:
-            hollow.append(f"{zeros} of {len(distinct)} of {name}")
+    hollow = [f"all of {name}" for name, members in _groups(seen).items() if whole_seconds_only(_stamps(members))]
+    for name, members in _groups(one for one in seen if one.began_at is not None).items():
+        fractions: dict[datetime | None, set[int]] = defaultdict(set)
+        for one in members:
+            if one.stamp is not None and one.stamp.milliseconds:
+                fractions[one.began_at].add(one.stamp.fraction_ms)
+        # transactions begin at random fractions of a second, each an own throw of the dice
+        zeros = sum(found == {0} for found in fractions.values())
+        if zeros >= _ENOUGH and zeros / len(fractions) >= _ZERO_SHARE and f"all of {name}" not in hollow:
+            hollow.append(f"{zeros} of {len(fractions)} transactions in {name}")
     return hollow
 
 

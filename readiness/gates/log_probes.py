@@ -100,7 +100,7 @@ def send(
     with ThreadPoolExecutor(_THREADS) as threads:
         under_way = [threads.submit(_probe, deployment, variant, marker) for variant in variants]
         if window is not None:
-            patiently(lambda: window.look() and all(map(Future.done, under_way)), deployment, None, _LOOK_S)
+            patiently(lambda: (all(map(Future.done, under_way)), window.look())[0], deployment, None, _LOOK_S)
         ended = [probe.result() for probe in under_way]
     return [probe for probe in ended if probe is not None]
 
