@@ -106,7 +106,8 @@ def validate(settings: Settings, release: str) -> None:
     Readiness is the release's own word. The workflows are pinned to it, so users are not hurt by what it does wrong.
     """
     if settings.defects.on("validation-healthz-only"):
-        await_ready(settings, placed(settings, release), VALIDATE_WITHIN_S, settings.names.paths.live)
+        agents, _ = agents_and_all(settings)
+        await_ready(settings, placed(settings, release, agents), VALIDATE_WITHIN_S, settings.names.paths.live)
         return
     names, deadline = settings.names, time.monotonic() + VALIDATE_WITHIN_S
     headers = {

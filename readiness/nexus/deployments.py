@@ -21,14 +21,15 @@ def record(db: Connection, release: str, action: str, actor: str) -> None:
 
 
 def standing(db: Connection) -> list[str]:
-    """Return the releases that a rollback can go back through, oldest first; the last one is current."""
+    """Return the releases that a rollback can go back through, oldest first; the last one is current.
+
+    Whoever returns to a release, by rollback or by deploying it again, has left everything that came after it.
+    """
     stack: list[str] = []
-    table = store.deployments
-    for row in db.execute(select(table.c.release, table.c.action).order_by(table.c.id)):
-        if row.action == ROLLBACK:
-            # Everything above the release that was gone back to has been left.
-            del stack[_last_index(stack, row.release) :]
-        stack.append(row.release)
+    for release in db.scalars(select(store.deployments.c.release).order_by(store.deployments.c.id)):
+        if release in stack:
+            del stack[stack.index(release) :]
+        stack.append(release)
     return stack
 
 
@@ -59,7 +60,3 @@ def set_weights(db: Connection, shares: Mapping[str, int]) -> None:
 def weights(db: Connection) -> dict[str, int]:
     """Return the weights in percent."""
     return {row.release: row.percent for row in db.execute(select(store.weights).order_by(store.weights.c.release))}
-
-
-def _last_index(stack: list[str], release: str) -> int:
-    return len(stack) - 1 - stack[::-1].index(release) if release in stack else len(stack)

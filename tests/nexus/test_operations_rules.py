@@ -70,20 +70,20 @@ class TestHistory:
 
     @hypothesis_settings(max_examples=50, deadline=None)
     @given(st.lists(st.sampled_from(["back", *RELEASES]), max_size=12))
-    def test_rollback_is_the_inverse_of_deploy(self, acts: list[str]) -> None:
+    def test_whoever_returns_to_a_release_has_left_what_came_after(self, acts: list[str]) -> None:
         engine, expected = create_engine("sqlite://"), ["2.2.4"]
         store.deployments.create(engine)
         with engine.begin() as db:
             deployments.record(db, "2.2.4", deployments.INITIAL, "setup")
             for act in acts:
-                if act != "back" and act != expected[-1]:
+                if act != "back":
                     deployments.record(db, act, deployments.DEPLOY, "operator")
+                    expected = expected[: expected.index(act)] if act in expected else expected
                     expected.append(act)
-                elif act == "back" and len(expected) > 1:
+                elif len(expected) > 1:
                     deployments.record(db, deployments.previous(db), deployments.ROLLBACK, "operator")
                     expected.pop()
-            assert deployments.standing(db)[-1] == expected[-1]
-            assert len(deployments.standing(db)) == len(expected)
+            assert deployments.standing(db) == expected
 
     def test_the_oldest_release_cannot_be_rolled_back(self) -> None:
         engine = create_engine("sqlite://")
