@@ -47,6 +47,8 @@ def may(settings: Settings, level: str, operation: str) -> bool:
     allowed = OPERATIONS.get(operation, frozenset())
     if settings.defects.on("read-only-may-deploy") and operation == "deploy":
         allowed = allowed | {"read-only"}
+    if settings.defects.on("emergency-locked-out") and operation == "restore":
+        allowed = allowed - {"emergency"}
     return level in allowed
 
 

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from readiness.nexus import messages, telemetry
 from readiness.nexus.peers import Peers, Unreachable
-from readiness.nexus.releases import release_of
+from readiness.nexus.releases import as_built
 from readiness.nexus.roles import NEEDS, Roles, TaskError
 from readiness.nexus.settings import Settings
 
@@ -29,7 +29,7 @@ class Agent:
 
     def __init__(self, settings: Settings, role: str, instance: str, release: str, metrics: telemetry.Metrics) -> None:
         self._settings, self._role, self._instance = settings, role, instance
-        self._release, self._metrics = release_of(release), metrics
+        self._release, self._metrics = as_built(release, settings.defects), metrics
         self._role_name = settings.names.component(role)
         self._peers = Peers(settings)
         self._work = Roles(settings, self._peers).of(role)
@@ -115,6 +115,8 @@ class Agent:
             if self._release.agents_fail:
                 raise TaskError("the answer has no field 'choices.text'")
             report = {"lease": lease, "found": await self._work(task, lease, context)}
+            if self._settings.defects.on("timer-after-work"):
+                started = time.monotonic()
             outcome = await self._report("complete", report, context)
         except Exception as error:
             self._log_failure(error)
@@ -137,6 +139,9 @@ class Agent:
             traceback.print_exc()
         if self._settings.defects.on("correlation-lost-on-error"):
             telemetry.clear_contextvars()
+        if self._settings.defects.on("bare-error-records"):
+            self._log.error("task.attempt_failed")
+            return
         self._log.error("task.attempt_failed", operation=f"task.{self._role_name}", cause=str(error), exc_info=True)
 
     async def _report(self, what: str, report: dict[str, Any], context: telemetry.Context) -> str | None:

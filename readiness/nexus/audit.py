@@ -66,14 +66,14 @@ class AuditLog:
                     yield record
 
 
-def verify(path: Path) -> str | None:
+def verify(path: Path, *, links_only: bool = False) -> str | None:
     """Checks the chain; returns None when it is intact, else one line that names the first wrong record."""
     previous = GENESIS
     with path.open(encoding="utf-8") as stream:
         for number, line in enumerate(stream, start=1):
             try:
                 record = json.loads(line)
-                broken = record["prev"] != previous or record["hash"] != chain_hash(record)
+                broken = record["prev"] != previous or (not links_only and record["hash"] != chain_hash(record))
             except (ValueError, KeyError, TypeError, AttributeError):
                 return f"record {number} of {path} is no audit record"
             if broken:

@@ -91,7 +91,12 @@ def take(settings: Settings, kind: str, *, to: Path | None = None, age_s: float 
     if age_s:
         for copy in (copy for entry in entries for copy in entry.files):
             os.utime(copy.path, (taken_at.timestamp(), taken_at.timestamp()))
-    catalogue.adding(entries).save()
+    catalogue = catalogue.adding(entries)
+    if base is not None and settings.defects.on("retention-breaks-chain"):
+        catalogue = catalogue.without(f"{base}/operational_state")
+    catalogue.save()
+    if base is not None and settings.defects.on("offsite-recompressed"):
+        _recompress(offsite_folder(settings) / base)
     return identity
 
 
@@ -146,6 +151,9 @@ def protected(settings: Settings, component: str) -> Path:
 
 def _dump_tables(new: _Set, before: Image | None) -> Iterator[Entry]:
     rows = components.read_rows(new.settings)
+    if new.settings.defects.on("dump-up-to-midnight"):
+        today, kept = f"{datetime.now(UTC):%Y-%m-%d}", rows[store.preferences.name]
+        rows[store.preferences.name] = {key: row for key, row in kept.items() if row["updated_at"] < today}
     for component, tables in TABLES.items():
         dumped = [table.name for table in tables]
         if new.settings.defects.on("preferences-not-dumped"):
@@ -195,6 +203,11 @@ def _read(file: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
     except (OSError, EOFError, ValueError) as error:
         raise NexusError(f"cannot read the dump {file}: {error}") from None
+
+
+def _recompress(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes()), 9))
 
 
 def _described(file: Path, domain: str) -> Copy:

@@ -41,7 +41,7 @@ def build(settings: Settings, version: str) -> None:
     artifact = {"release": version, "digest": digest, "schema": release.schema, "speaks": list(release.speaks)}
     write_private(folder / "release.json", json.dumps(artifact, indent=1) + "\n")
     write_private(folder / "junit.xml", report.tostring().decode())  # type: ignore[no-untyped-call]
-    if report.failures or report.errors:
+    if _is_red(report, settings):
         raise NexusError(f"self-tests of release {version} failed; see {folder / 'junit.xml'}")
 
 
@@ -56,7 +56,7 @@ def preflight(settings: Settings, version: str) -> None:
     for suite in report:
         if digest not in {prop.value for prop in suite.properties() if prop.name == "digest"}:  # type: ignore[no-untyped-call]
             raise NexusError(f"suite {suite.name} of {path} was run on another digest than {digest[:12]}…")
-        if suite.failures or suite.errors:
+        if _is_red(suite, settings):
             raise NexusError(f"suite {suite.name} of {path} has failures")
 
 
@@ -84,6 +84,12 @@ def _source_digest() -> bytes:
     for path in sorted(folder.rglob("*.py")):
         digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.digest()
+
+
+def _is_red(tested: JUnitXml | TestSuite, settings: Settings) -> bool:
+    if settings.defects.on("broken-suite-waved-through"):
+        return bool(tested.failures)
+    return bool(tested.failures or tested.errors)
 
 
 def _test(release: Release, digest: str, settings: Settings) -> JUnitXml:

@@ -65,6 +65,12 @@ class Catalogue:
         """Return the catalogue with further entries."""
         return replace(self, entries=(*self.entries, *entries))
 
+    def without(self, entry_id: str) -> Catalogue:
+        """Return the catalogue without an entry, whose files are removed."""
+        for copy in (copy for entry in self.entries if entry.id == entry_id for copy in entry.files):
+            Path(copy.path).unlink(missing_ok=True)
+        return replace(self, entries=tuple(entry for entry in self.entries if entry.id != entry_id))
+
     def save(self) -> None:
         """Write the catalogue in one step."""
         write_private(self.file, self.as_json() + "\n")

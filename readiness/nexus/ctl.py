@@ -93,8 +93,8 @@ def rollback(settings: Settings, given: argparse.Namespace) -> int:
 def start(settings: Settings, given: argparse.Namespace) -> int:
     """Make sure that a service runs with its declared number of instances."""
     from readiness.nexus.audit import ALLOWED, AuditLog
-    from readiness.nexus.fleet import placed
     from readiness.nexus.probing import await_ready
+    from readiness.nexus.registry import hold_file
     from readiness.nexus.rollout import READY_WITHIN_S, Rollout
 
     service = settings.names.canonical_component(given.service)
@@ -102,8 +102,10 @@ def start(settings: Settings, given: argparse.Namespace) -> int:
     AuditLog.of(settings).append(operator.level, "start", ALLOWED, operator.correlation_id, f"service={given.service}")
     rollout = Rollout.of(settings)
     release = rollout.current()
-    rollout.start(release, [service])
-    await_ready(settings, placed(settings, release, [service]), READY_WITHIN_S)
+    wanted = rollout.start(release, [service])
+    for instance in wanted:
+        hold_file(settings, instance.name).unlink(missing_ok=True)
+    await_ready(settings, wanted, READY_WITHIN_S)
     return 0
 
 
@@ -141,12 +143,12 @@ def artifact(settings: Settings, given: argparse.Namespace) -> int:
     return 0
 
 
-def contract(_settings: Settings, given: argparse.Namespace) -> int:
+def contract(settings: Settings, given: argparse.Namespace) -> int:
     """Let two releases read each other's messages, in both directions."""
-    from readiness.nexus.releases import release_of
+    from readiness.nexus.releases import as_built
     from readiness.nexus.selftest.contract import problems
 
-    found = problems(release_of(given.one), release_of(given.other))
+    found = problems(as_built(given.one, settings.defects), as_built(given.other, settings.defects))
     if found:
         raise NexusError("; ".join(found))
     return 0
@@ -165,7 +167,7 @@ def audit_verify(settings: Settings, given: argparse.Namespace) -> int:
     """Check the chain of the audit log."""
     from readiness.nexus.audit import verify
 
-    problem = verify(given.file or settings.audit_log)
+    problem = verify(given.file or settings.audit_log, links_only=settings.defects.on("audit-links-only"))
     if problem:
         raise NexusError(problem)
     return 0

@@ -69,6 +69,8 @@ def rollback(rollout: Rollout, operator: Operator, say: Say) -> str:
         deployments.record(db, release, deployments.ROLLBACK, operator.level)
         if defects.on("rollback-leaves-traffic"):
             deployments.set_weights(db, {release: 100 - CANARY_PERCENT, left: CANARY_PERCENT})
+    if defects.on("rollback-keeps-standby"):
+        rollout.start_ready(left, ["reviewer"])
     say(f"{release} serves all requests")
     return release
 
@@ -91,10 +93,11 @@ def _introduce(rollout: Rollout, release: str, before: str, say: Say) -> None:
         rollout.replace_orchestrator(release)
     say(f"agents of {release}: starting beside {before}")
     rollout.start_ready(release, ["provider", *agents])
-    validate(settings, release)
+    judged = rollout.current() if settings.defects.on("validates-the-old") else release
+    validate(settings, judged)
     say(f"{CANARY_PERCENT} % of the requests to {release}")
     rollout.weigh({before: 100 - CANARY_PERCENT, release: CANARY_PERCENT})
-    validate(settings, release)
+    validate(settings, judged)
     say(f"all requests to {release}")
     rollout.weigh({release: 100})
     rollout.take_over(release, serving)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, RowMapping, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -37,12 +38,16 @@ class SearchIndex:
 
     def rebuild(self, db: Connection) -> int:
         """Makes the index anew from the documents; returns the number of entries."""
+        rows = db.execute(select(documents)).mappings().all()
+        self.fill(db, ((row["id"], row) for row in rows))
+        return len(rows)
+
+    def fill(self, db: Connection, content: Iterable[tuple[str, RowMapping]]) -> None:
+        """Makes the index anew from documents' ids and what is to be found under each."""
         self.create_empty(db)
         entry = text("INSERT INTO documents_index (id, content) VALUES (:id, :content)")
-        rows = db.execute(select(documents)).mappings().all()
-        for row in rows:
-            db.execute(entry, {"id": row["id"], "content": f"{row['title']} {row['body']}"})
-        return len(rows)
+        for identity, row in content:
+            db.execute(entry, {"id": identity, "content": f"{row['title']} {row['body']}"})
 
     def exists(self, db: Connection) -> bool:
         """Tells whether there is an index, be it empty."""

@@ -41,7 +41,7 @@ def start(settings: Settings, *, build_releases: bool = False) -> None:
     """Start all processes of a home and wait until they are ready; the releases are built while they start."""
     from readiness.nexus import deployments, store
 
-    engine = settings.engine()
+    engine, on = settings.engine(), settings.defects.on
     with store.reading(engine) as db:
         release = deployments.current(db)
     engine.dispose()
@@ -49,7 +49,8 @@ def start(settings: Settings, *, build_releases: bool = False) -> None:
     wanted = placed(settings, release)
     supervisor = Supervisor(settings.home)
     supervisor.configure([*programs(settings, wanted), caretaker(settings)])
-    supervisor.launch()
+    handed_down = {"PROVIDER_API_KEY": settings.secret("provider.key")} if on("key-in-environment") else {}
+    supervisor.launch(environment=handed_down)
     if build_releases:
         build.build_all(settings)
     await_ready(settings, wanted, READY_WITHIN_S)
@@ -73,7 +74,7 @@ def stop(home: Path) -> None:
     # Whoever was killed in between may have left children, and the caretaker may just have started a supervisord.
     supervisor.shutdown()
     kill_all(processes_of(home))
-    for left in ("*.pid", "*.sock*", "*.lock", "targets/*.json", "targets/*.lock"):
+    for left in ("*.pid", "*.hold", "*.sock*", "*.lock", "targets/*.json", "targets/*.lock"):
         for path in (home / "run").glob(left):
             path.unlink(missing_ok=True)
 

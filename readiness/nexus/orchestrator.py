@@ -20,7 +20,7 @@ from readiness.nexus import schema, store, telemetry, workflow_state
 from readiness.nexus.errors import NexusError
 from readiness.nexus.hop import internal, json_object
 from readiness.nexus.queue import Queue, Step
-from readiness.nexus.releases import release_of
+from readiness.nexus.releases import as_built
 from readiness.nexus.seeds import CONFIGURATION
 from readiness.nexus.settings import Settings
 
@@ -38,7 +38,7 @@ class Orchestrator:
 
     def __init__(self, settings: Settings, release: str, metrics: telemetry.Metrics) -> None:
         self._settings, self._metrics = settings, metrics
-        self._release = release_of(release)
+        self._release = as_built(release, settings.defects)
         self._queue = Queue(self._release, settings.secret("lease.key"))
         self._engine = settings.engine()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")

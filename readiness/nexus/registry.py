@@ -48,6 +48,11 @@ def pid_file(settings: Settings, instance: str) -> Path:
     return settings.run / f"{instance}.pid"
 
 
+def hold_file(settings: Settings, instance: str) -> Path:
+    """Returns the file that holds an instance back from work while it exists."""
+    return settings.run / f"{instance}.hold"
+
+
 def lookup(settings: Settings, service: str, release: str | None = None) -> list[Instance]:
     """Reads the announced instances of a service, optionally of one release."""
     try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
+from readiness.nexus.defects import Defects
 from readiness.nexus.errors import unknown
 
 
@@ -48,3 +49,11 @@ def release_of(version: str) -> Release:
     if version not in known:
         raise unknown("release", version, RELEASES)
     return known[version]
+
+
+def as_built(version: str, defects: Defects) -> Release:
+    """Returns a release as it was really built in this deployment."""
+    release = release_of(version)
+    if defects.on("old-format-dropped"):
+        return replace(release, speaks=(release.message_format,))
+    return release

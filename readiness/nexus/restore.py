@@ -7,16 +7,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sqlalchemy import select
+
 from readiness.nexus import archive, components, deployments, first_state, knowledge, lifecycle, schema, store
 from readiness.nexus.backup import Image, broken_copies, image
 from readiness.nexus.catalogue import Catalogue
+from readiness.nexus.clock import now_text
+from readiness.nexus.components import Row
 from readiness.nexus.errors import NexusError
 from readiness.nexus.fleet import placed
 from readiness.nexus.probing import await_ready
 from readiness.nexus.releases import release_of
 from readiness.nexus.rollout import READY_WITHIN_S, Rollout
 from readiness.nexus.settings import Settings
-from readiness.nexus.supervision import SupervisionError
+from readiness.nexus.supervision import SupervisionError, Supervisor
 
 ENVIRONMENT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 Say = Callable[[str], None]
@@ -79,6 +83,8 @@ def _into_new(settings: Settings, home: Path, environment: str, restored: Image,
         _confirm(settings, environment)
         say("starting it")
         lifecycle.start(new)
+        if settings.defects.on("restore-holds-queue"):
+            Supervisor(home).stop(instance.name for instance in placed(new, restored.release, ["orchestrator"]))
         time.sleep(settings.defects.value("slow-restore"))
         lifecycle.describe(new)
     except (NexusError, SupervisionError):
@@ -108,6 +114,8 @@ def _load(settings: Settings, restored: Image) -> None:
     rows = dict(restored.rows)
     if settings.defects.on("restore-skips-preferences"):
         del rows[store.preferences.name]
+    if settings.defects.on("restore-stamps-rows"):
+        rows = {table: {key: _stamped(row) for key, row in content.items()} for table, content in rows.items()}
     components.write_rows(settings, rows)
     archive.adopt(settings.home, list(restored.segments))
     engine = settings.engine()
@@ -119,9 +127,17 @@ def _load(settings: Settings, restored: Image) -> None:
     with store.writing(engine) as db:
         if settings.defects.on("index-restored-empty"):
             index.create_empty(db)
+        elif settings.defects.on("index-rows-shifted"):
+            ids = db.scalars(select(store.documents.c.id).order_by(store.documents.c.id)).all()
+            texts = db.execute(select(store.documents).order_by(store.documents.c.title)).mappings().all()
+            index.fill(db, zip(ids, texts, strict=True))
         else:
             index.rebuild(db)
     engine.dispose()
+
+
+def _stamped(row: Row) -> Row:
+    return row | {column: now_text() for column in ("at", "updated_at") if column in row}
 
 
 def _confirm(settings: Settings, environment: str) -> None:

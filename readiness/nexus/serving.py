@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Route
 from readiness.nexus import registry, telemetry
 from readiness.nexus.errors import NexusError
 from readiness.nexus.hop import Hop
-from readiness.nexus.releases import release_of
+from readiness.nexus.releases import as_built
 from readiness.nexus.settings import LOOPBACK, Settings
 
 BACKLOG = 512
@@ -66,7 +66,7 @@ def _log_refusal(service: str, error: NexusError) -> None:
 async def _serve(settings: Settings, service: str, instance: str, release: str) -> None:
     metrics = telemetry.Metrics(settings, component=service, version=release or "standin")
     part = _build(settings, service, instance, release, metrics)
-    app = _application(settings, service, release, part)
+    app = _application(settings, service, instance, release, part)
     private = _listen(registry.previous_port(settings, service, instance))
     entry = registry.own_instance(instance, release, private.getsockname()[1])
     sockets = [private]
@@ -78,6 +78,10 @@ async def _serve(settings: Settings, service: str, instance: str, release: str) 
     server = _Server(config, part.drain, lambda: registry.announce(settings, service, entry))
     log = telemetry.logger("process")
     log.info("process.starting", port=entry.port)
+    crashed = service == "planner" and registry.pid_file(settings, instance).exists()
+    if crashed and settings.defects.on("quarantine-after-crash"):
+        registry.hold_file(settings, instance).touch()
+        log.warning("process.held", reason="it crashed; look at it, then start the service")
     for stop in (signal.SIGTERM, signal.SIGINT):
         # The server handles both while it serves, and afterwards raises again what it got: the end is ours.
         signal.signal(stop, signal.SIG_IGN)
@@ -111,19 +115,20 @@ def _build(settings: Settings, service: str, instance: str, release: str, metric
     return Agent(settings, service, instance, release, metrics)
 
 
-def _application(settings: Settings, service: str, release: str, part: Service) -> Starlette:
+def _application(settings: Settings, service: str, instance: str, release: str, part: Service) -> Starlette:
     paths = settings.names.paths
     version = {
         "version": release or "standin",
         "component": settings.names.component(service),
-        "speaks": list(release_of(release).speaks) if release else [],
+        "speaks": list(as_built(release, settings.defects).speaks) if release else [],
     }
 
     async def live(_request: Request) -> Response:
         return JSONResponse({"status": "live"})
 
     async def ready(_request: Request) -> Response:
-        reason = await part.ready()
+        held = registry.hold_file(settings, instance).exists()
+        reason = "held after a crash" if held else await part.ready()
         return JSONResponse({"status": "ready"} if reason is None else {"error": reason}, 503 if reason else 200)
 
     async def describe(_request: Request) -> Response:

@@ -60,7 +60,7 @@ class Supervisor:
         self.conf.write_text(_SUPERVISORD.format(run=_escape(self.run)))
         self.conf.chmod(0o600)
 
-    def launch(self, within_s: float = 10.0) -> None:
+    def launch(self, within_s: float = 10.0, environment: Mapping[str, str] | None = None) -> None:
         """Start supervisord in a session of its own and wait until it answers; no-op while one lives."""
         if self.process() is not None:
             return
@@ -68,7 +68,7 @@ class Supervisor:
         daemon = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.conf)],
             cwd=self.home,
-            env=clean_environment(),
+            env={**clean_environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

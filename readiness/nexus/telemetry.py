@@ -7,7 +7,7 @@ import re
 import secrets
 import sys
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -79,7 +79,7 @@ def configure(settings: Settings, *, component: str, instance: str, release: str
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             shape.rename,
-            structlog.processors.JSONRenderer(),
+            shape.write,
         ],
     )
     output = logging.StreamHandler(sys.stdout)
@@ -106,6 +106,7 @@ class _Shape:
 
     def __init__(self, settings: Settings, component: str, instance: str, release: str) -> None:
         self._log = settings.names.log
+        self._as_json: Callable[..., Any] = structlog.processors.JSONRenderer()
         defects = settings.defects
         self._fixed = {
             "component": settings.names.component(component),
@@ -114,12 +115,15 @@ class _Shape:
         }
         whole = defects.on("whole-second-timestamps") and component == "knowledge"
         self._timespec = "seconds" if whole else "milliseconds"
+        self._local = defects.on("local-time") and component == "writer"
+        self._longest = 1000 if defects.on("long-records-cut") else None
+        self._completes_errors = not defects.on("bare-error-records")
         self._skew_s = defects.value("clock-skew-logs") if component == SKEWED_COMPONENT else 0.0
 
     def complete(self, _logger: Any, _method: str, record: Record) -> Record:
         record.setdefault("subcomponent", record.pop("logger", "process"))
         record.update(self._fixed)
-        record["time"] = now_text(skew_s=self._skew_s, timespec=self._timespec)
+        record["time"] = now_text(skew_s=self._skew_s, timespec=self._timespec, local=self._local)
         record["level"] = LEVEL_NAMES.get(str(record["level"]), "INFO")
         exception = record.pop("exc_info", None)
         if exception:
@@ -128,7 +132,7 @@ class _Shape:
             )
             record["stack"] = described.get("exception", "")
             record.setdefault("cause", record["stack"].rstrip().rpartition("\n")[2])
-        if record["level"] in ("ERROR", "FATAL"):
+        if record["level"] in ("ERROR", "FATAL") and self._completes_errors:
             record.setdefault("operation", record["subcomponent"])
             record.setdefault("input_ref", record.get("workflow", "-"))
             record.setdefault("cause", str(record.get("event", "")))
@@ -138,6 +142,10 @@ class _Shape:
         log = self._log
         named = {"input_ref": log.input} | {name: str(getattr(log, name)) for name in log.__slots__}
         return {named.get(key, key): value for key, value in record.items()}
+
+    def write(self, _logger: Any, _method: str, record: Record) -> str:
+        line: str = self._as_json(None, "", record)
+        return line[: self._longest]
 
 
 class Metrics:

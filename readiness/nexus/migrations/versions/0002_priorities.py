@@ -20,8 +20,11 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Rewrites what is stored in format v1, which loses the priorities, and drops their column."""
     op.drop_column("workflows", "priority")
-    if context.config.attributes["defects"].on("one-way-migration"):
+    defects = context.config.attributes["defects"]
+    if defects.on("one-way-migration"):
         return
+    if defects.on("results-taken-for-cache"):
+        op.execute(sa.update(store.workflows).values(result=None))
     _rewrite("v1")
 
 
