@@ -14,13 +14,14 @@ from readiness.operations import Operation
 from readiness.procedures import Ran
 from readiness.templates import field_of
 from readiness.units import format_duration
-from readiness.waiting import Deadline, NotInTime, eventually
+from readiness.waiting import NotInTime, eventually
 from readiness.workload import Transaction
 
 SAMPLE = 60
 """Requests of one sample. All of n in order bounds a leftover share p: (1 - p)^60 is 0.2 % for p = 10 %, so that share
 is seen with 99.8 %; two samples bound it at 2.5 % with 95 % confidence (1 - 0.05^(1/120), the rule of three)."""
 SERVES_WITHIN_S = 30.0
+READING_S = 5.0
 LATE_S = 90.0
 """How much longer than its variant's `within` a transaction may take during a drill before it counts as lost."""
 
@@ -212,7 +213,7 @@ def _settled_reading(deployment: Deployment, before: Transaction) -> Transaction
     try:
         return eventually(
             lambda: deployment.reread(before),
-            within=Deadline.after(5.0),
+            within=deployment.deadline.within(READING_S),
             every_s=0.3,
             until=lambda now: now.outcome == before.outcome,
         )
