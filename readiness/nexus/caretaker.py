@@ -16,7 +16,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from readiness.nexus.supervision import SupervisionError, Supervisor, clean_environment, ended
+from readiness.nexus.processes import clean_environment, ended
+from readiness.nexus.supervision import SupervisionError, Supervisor
 
 LOOK_AT_SCHEDULE_S = 30.0
 LAUNCH_ATTEMPTS = 60

@@ -9,10 +9,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from filelock import FileLock, Timeout
-
+from readiness.nexus.console import alone, operator, say, show
 from readiness.nexus.errors import NexusError
 from readiness.nexus.settings import Settings
 from readiness.nexus.supervision import SupervisionError
@@ -20,8 +19,6 @@ from readiness.nexus.supervision import SupervisionError
 FAILED = 1
 INTERRUPTED = 130
 NOT_PERMITTED = 77
-BUSY_FOR_S = 20.0
-"""How long a command waits for another one that changes the same deployment."""
 Command = Callable[[Settings, argparse.Namespace], int]
 
 
@@ -60,11 +57,6 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def say(line: str) -> None:
-    """Tell the operator how far it is; results alone go to stdout."""
-    print(line, file=sys.stderr, flush=True)
-
-
 def deploy(settings: Settings, given: argparse.Namespace) -> int:
     """Bring a release to all traffic, after it has shown that it does its work."""
     from readiness.nexus import deploy as rolling
@@ -72,10 +64,10 @@ def deploy(settings: Settings, given: argparse.Namespace) -> int:
 
     rollout = Rollout.of(settings)
     if given.dry_run:
-        rolling.plan_deploy(rollout, _operator(settings, given), given.release, say)
+        rolling.plan_deploy(rollout, operator(settings, given), given.release, say)
         return 0
-    with _alone(settings):
-        rolling.deploy(rollout, _operator(settings, given), given.release, say)
+    with alone(settings):
+        rolling.deploy(rollout, operator(settings, given), given.release, say)
     return 0
 
 
@@ -84,8 +76,8 @@ def rollback(settings: Settings, given: argparse.Namespace) -> int:
     from readiness.nexus import deploy as rolling
     from readiness.nexus.rollout import Rollout
 
-    with _alone(settings):
-        release = rolling.rollback(Rollout.of(settings), _operator(settings, given), say)
+    with alone(settings):
+        release = rolling.rollback(Rollout.of(settings), operator(settings, given), say)
     print(json.dumps({"release": release}))
     return 0
 
@@ -98,8 +90,8 @@ def start(settings: Settings, given: argparse.Namespace) -> int:
     from readiness.nexus.rollout import READY_WITHIN_S, Rollout
 
     service = settings.names.canonical_component(given.service)
-    operator = _operator(settings, given)
-    AuditLog.of(settings).append(operator.level, "start", ALLOWED, operator.correlation_id, f"service={given.service}")
+    acting = operator(settings, given)
+    AuditLog.of(settings).append(acting.level, "start", ALLOWED, acting.correlation_id, f"service={given.service}")
     rollout = Rollout.of(settings)
     release = rollout.current()
     wanted = rollout.start(release, [service])
@@ -130,7 +122,7 @@ def status(settings: Settings, given: argparse.Namespace) -> int:
             "limits": {key: value for key, value in configured.items() if key.startswith("rate_limit")},
             "schema": schema.current_revision(settings),
         }
-    _show(shown, given)
+    show(shown, given)
     return 0
 
 
@@ -139,7 +131,7 @@ def artifact(settings: Settings, given: argparse.Namespace) -> int:
     from readiness.nexus.build import read_artifact
 
     built = read_artifact(settings, given.release)
-    _show({"release": built["release"], "digest": built["digest"]}, given)
+    show({"release": built["release"], "digest": built["digest"]}, given)
     return 0
 
 
@@ -158,8 +150,8 @@ def audit(settings: Settings, given: argparse.Namespace) -> int:
     """Show the audit log."""
     from readiness.nexus.audit import AuditLog
 
-    _operator(settings, given).ask("read-audit", dry_run=True)
-    _show({"records": list(AuditLog.of(settings).read(given.correlation))}, given)
+    operator(settings, given).ask("read-audit", dry_run=True)
+    show({"records": list(AuditLog.of(settings).read(given.correlation))}, given)
     return 0
 
 
@@ -171,25 +163,6 @@ def audit_verify(settings: Settings, given: argparse.Namespace) -> int:
     if problem:
         raise NexusError(problem)
     return 0
-
-
-def _operator(settings: Settings, given: argparse.Namespace) -> Any:
-    from readiness.nexus.authority import Operator
-
-    return Operator.at(settings, given.level)
-
-
-def _alone(settings: Settings) -> Any:
-    """Keep other commands that change this deployment out for the length of a `with` block."""
-    lock = FileLock(settings.run / "operations.lock", timeout=BUSY_FOR_S, mode=0o600)
-    try:
-        return lock.acquire()
-    except Timeout:
-        raise NexusError("another nexusctl is changing this deployment; try again when it has finished") from None
-
-
-def _show(content: dict[str, Any], given: argparse.Namespace) -> None:
-    print(json.dumps(content, indent=None if given.json else 1, sort_keys=False))
 
 
 def _parser() -> argparse.ArgumentParser:

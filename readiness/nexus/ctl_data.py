@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from readiness.nexus.console import alone, operator, say
 from readiness.nexus.errors import NexusError, unknown
 from readiness.nexus.settings import Settings
 
@@ -16,10 +17,9 @@ Add = Callable[[str, Callable[[Settings, argparse.Namespace], int]], argparse.Ar
 def backup(settings: Settings, given: argparse.Namespace) -> int:
     """Take a backup of all components and copy it off-site."""
     from readiness.nexus import backup as backups
-    from readiness.nexus.ctl import _alone, _operator
 
-    with _alone(settings):
-        _operator(settings, given).act("backup", kind=given.kind)
+    with alone(settings):
+        operator(settings, given).act("backup", kind=given.kind)
         taken = backups.take(settings, given.kind, to=given.to)
     print(json.dumps({"id": taken}))
     return 0
@@ -66,10 +66,9 @@ def verify_backup(settings: Settings, given: argparse.Namespace) -> int:
 def restore(settings: Settings, given: argparse.Namespace) -> int:
     """Restore a backup set into a new environment, or into this one."""
     from readiness.nexus import restore as restoring
-    from readiness.nexus.ctl import _alone, _operator, say
 
-    with _alone(settings):
-        _operator(settings, given).act("restore", set=given.set)
+    with alone(settings):
+        operator(settings, given).act("restore", set=given.set)
         path = restoring.restore(settings, given.set, given.into, say)
     print(json.dumps({"environment": given.into, "descriptor": str(path)}))
     return 0
@@ -77,7 +76,6 @@ def restore(settings: Settings, given: argparse.Namespace) -> int:
 
 def discard(settings: Settings, given: argparse.Namespace) -> int:
     """Stop and remove an environment that was restored."""
-    from readiness.nexus.ctl import say
     from readiness.nexus.restore import discard as remove
 
     say("removed" if remove(settings, given.environment) else "there is none: nothing to do")

@@ -10,8 +10,9 @@ from pathlib import Path
 from readiness.nexus import build, descriptor_writer
 from readiness.nexus.fleet import caretaker, placed, programs
 from readiness.nexus.probing import await_ready
+from readiness.nexus.processes import clean_environment, kill_all, processes_of
 from readiness.nexus.settings import Settings, write_private
-from readiness.nexus.supervision import Supervisor, clean_environment, kill_all, processes_of
+from readiness.nexus.supervision import Supervisor
 
 READY_WITHIN_S = 60.0
 _COMMAND = """#!/bin/sh
@@ -74,6 +75,7 @@ def stop(home: Path) -> None:
     # Whoever was killed in between may have left children, and the caretaker may just have started a supervisord.
     supervisor.shutdown()
     kill_all(processes_of(home))
+    supervisor.forget_socket()
     for left in ("*.pid", "*.hold", "*.sock*", "*.lock", "targets/*.json", "targets/*.lock"):
         for path in (home / "run").glob(left):
             path.unlink(missing_ok=True)

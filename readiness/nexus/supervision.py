@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import select
+import shutil
 import subprocess
 import sys
-import sysconfig
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Error as XmlRpcError
@@ -19,8 +19,10 @@ from xmlrpc.client import ServerProxy
 
 import psutil
 
-MAX_SOCKET_PATH = 85
-"""Longest home, in characters: a unix socket's path may have 107, and supervisord appends its pid to ours."""
+from readiness.nexus.processes import clean_environment, ended
+
+LONGEST_SOCKET_PATH = 95
+"""In characters: the system takes 107, and supervisord first binds a name that has its pid appended."""
 STOP_WAIT_S = 10
 _GONE = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
 
@@ -44,7 +46,7 @@ class Supervisor:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.run = home / "run"
-        self.socket = self.run / "supervisord.sock"
+        self.socket = _socket_of(self.run)
         self.pidfile = self.run / "supervisord.pid"
         self.conf = self.run / "supervisord.conf"
         self.programs = self.run / "programs"
@@ -52,12 +54,13 @@ class Supervisor:
     def configure(self, programs: Iterable[Program]) -> None:
         """Write the configuration for exactly these programs."""
         self.programs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.socket.parent.mkdir(mode=0o700, exist_ok=True)
         (self.home / "log").mkdir(mode=0o700, exist_ok=True)
         for stale in self.programs.glob("*.conf"):
             stale.unlink()
         for program in programs:
             self._write(program)
-        self.conf.write_text(_SUPERVISORD.format(run=_escape(self.run)))
+        self.conf.write_text(_SUPERVISORD.format(run=_escape(self.run), socket=_escape(self.socket)))
         self.conf.chmod(0o600)
 
     def launch(self, within_s: float = 10.0, environment: Mapping[str, str] | None = None) -> None:
@@ -177,6 +180,12 @@ class Supervisor:
             process.kill()
             ended(process.pid, 5)
 
+    def forget_socket(self) -> None:
+        """Remove the socket, and its folder where that lies outside the home."""
+        self.socket.unlink(missing_ok=True)
+        if self.socket.parent != self.run:
+            shutil.rmtree(self.socket.parent, ignore_errors=True)
+
     def _write(self, program: Program) -> bool:
         """Write one program's section; true when it is new or changed."""
         path = self.programs / f"{program.name}.conf"
@@ -200,56 +209,18 @@ class Supervisor:
             transport.close()
 
 
-def clean_environment() -> dict[str, str]:
-    """Give children what they need to run, and nothing that the caller's environment may hold beside."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE")
-    environment = {name: os.environ[name] for name in kept if name in os.environ}
-    root = Path(__file__).resolve().parents[2]
-    if str(root) not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
-        environment["PYTHONPATH"] = str(root)
-    return environment
-
-
-def ended(pid: int, within_s: float) -> bool:
-    """Wait for the end of a process that is not our child, without waking up in between.
-
-    A pidfd also tells of a dead process that its parent has not collected yet.
-    """
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([descriptor], [], [], within_s)[0])
-    finally:
-        os.close(descriptor)
-
-
-def processes_of(home: Path) -> list[psutil.Process]:
-    """Find every living process of this home by its command line: `--home` and this folder, or our configuration."""
-    ours = {("--home", str(home)), ("-c", str(home / "run" / "supervisord.conf"))}
-    found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        arguments = process.info["cmdline"] or []
-        if ours & set(pairwise(arguments)) and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(process)
-    return [process for process in found if process.pid != os.getpid()]
-
-
-def kill_all(processes: Iterable[psutil.Process], within_s: float = 5.0) -> None:
-    """Kill processes for good; psutil compares creation times, so a reused pid is never hit."""
-    doomed = list(processes)
-    for process in doomed:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(doomed, timeout=within_s)
-
-
 def as_command(parts: Mapping[str, str]) -> tuple[str, ...]:
     """Write options as an argument list: `{"home": "/x"}` becomes `--home /x`."""
     return tuple(word for name, value in parts.items() for word in (f"--{name}", value))
+
+
+def _socket_of(run: Path) -> Path:
+    """Choose where the socket lies: in the home, or in a folder of our own when the home's path is too long."""
+    inside = run / "supervisord.sock"
+    if len(str(inside)) <= LONGEST_SOCKET_PATH:
+        return inside
+    digest = hashlib.sha256(str(run).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"nexus-{os.getuid()}-{digest}" / "supervisord.sock"
 
 
 def _escape(text: object) -> str:
@@ -295,7 +266,7 @@ strip_ansi=false
 environment=NEXUS_SUPERVISED="1"
 
 [unix_http_server]
-file={run}/supervisord.sock
+file={socket}
 chmod=0700
 
 [rpcinterface:supervisor]

@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from readiness.loading import load_descriptor
+from readiness.nexus.processes import processes_of
 from readiness.nexus.settings import Settings
-from readiness.nexus.supervision import Supervisor, processes_of
+from readiness.nexus.supervision import Supervisor
 
 pytestmark = pytest.mark.slow
 WITHIN_S = 90.0
