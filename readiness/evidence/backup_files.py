@@ -205,7 +205,7 @@ class Domains:
         if found and not nested:
             return False
         beside = [volume for f in (nested or [protected]) if (volume := _volume(f)) is not None]
-        mine = _volume(real)
+        mine = _volume(real) if real.exists() else None
         if mine is not None and beside:
             return True if mine in beside else (False if found else None)
         return False if found else None

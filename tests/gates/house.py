@@ -46,8 +46,6 @@ PROCEDURES = [
 ]
 
 
-
-
 def described(**changes: Any) -> dict[str, Any]:
     """The descriptor; dotted keys (`__`) in `changes` replace parts of it, None takes them out."""
     work = {"submit": {"method": "POST", "url": "{front}/work"}, "result": {"url": "x", "until": {}, "success": {}}}
@@ -121,7 +119,7 @@ class Faults:
     after: Callable[[dict[str, ComponentCount]], dict[str, ComponentCount]] = lambda there: there
     restore: Ran | None = None
     restored_answers: Callable[[str], str] = lambda question: QUESTIONS[question]
-    restored_addresses: tuple[str, str] = ("http://127.0.0.1:91", "http://127.0.0.1:92")
+    restored_addresses: tuple[str, str] = ("http://127.0.0.1:191", "http://127.0.0.1:192")
 
 
 class House(Judgement):
