@@ -186,14 +186,20 @@ class SharedFacts:
             why = f"the restored environment was not ready {late.waited_s:.0f} s after the restore had ended"
             return RestoredEnvironment(ran, time.monotonic() - began_s, None, why, backup)
         seconds = time.monotonic() - began_s
-        return RestoredEnvironment(ran, seconds, there, "", backup, _held(there, deadline))
+        return RestoredEnvironment(ran, seconds, there, "", backup, _held(there, reach, deadline))
 
 
-def _held(there: Reach, deadline: Deadline) -> Mapping[str, ComponentCount] | None:
-    try:
-        return inventory(there.procedures, there.environment, deadline)
-    except Undecidable:
-        return None
+def _held(there: Reach, source: Reach, deadline: Deadline) -> Mapping[str, ComponentCount] | None:
+    """Count the restored environment by its own command, or by the source's where that takes an environment."""
+    recovery, own = source.file.descriptor.recovery, source.file.descriptor.procedures.get("inventory")
+    assert recovery is not None
+    takes_one = own is not None and any("{environment}" in part for part in own.run)
+    for asked in (there, source) if takes_one else (there,):
+        try:
+            return inventory(asked.procedures, recovery.environment, deadline)
+        except Undecidable:
+            continue
+    return None
 
 
 def _can_remember(reach: Reach) -> bool:
