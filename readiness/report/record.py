@@ -93,7 +93,7 @@ class Head:
     run_id: str
     scenario: Scenario
     deployment: Deployment
-    gates: tuple[Any, ...]
+    gates: tuple[dict[str, Any], ...]
     selected: tuple[str, ...] = ()
     product_version: str = ""
     policy: Policy = field(default_factory=Policy)
@@ -266,8 +266,9 @@ def undo_text(undo: object) -> str:
     if undo is None or isinstance(undo, str):
         return undo or ""
     if isinstance(undo, Mapping):
-        arguments = undo.get("arguments") or {}
-        given = ", ".join(f"{name}={value}" for name, value in arguments.items())
+        arguments = undo.get("arguments")
+        named = arguments.items() if isinstance(arguments, Mapping) else ()
+        given = ", ".join(f"{name}={value}" for name, value in named)
         return f"{undo.get('by', '')} {undo.get('name', '')}".strip() + (f" ({given})" if given else "")
     return "; then ".join(undo_text(one) for one in undo) if isinstance(undo, list | tuple) else str(undo)
 

@@ -6,13 +6,21 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from readiness.errors import UsageError
 from readiness.history import Event
 from readiness.report import RunRecord, scorecard
+from readiness.report.document import document
+from readiness.report.html import page
 from readiness.report.record import undo_text
 from readiness.score import Decision
-from tests.report.history import BEGAN, HOSTILE, NOT_READY, READY, Story, events, hostile
+from tests.report.history import BEGAN, HOSTILE, NOT_READY, READY, ROWS, Story, events, hostile
+
+SMALL = events(
+    replace(NOT_READY, left_out=tuple(row[0] for row in ROWS if row[0] not in ("OPS-BAK-003", "OPS-REC-003")))
+)
 
 
 def test_everything_that_the_history_tells_is_in_the_record() -> None:
@@ -71,6 +79,25 @@ def test_a_history_that_is_none_is_a_usage_error_of_one_line(told: list[Event], 
     with pytest.raises(UsageError, match=said) as refused:
         RunRecord.from_history(told)
     assert "\n" not in str(refused.value)
+
+
+JUNK = st.sampled_from([None, True, -1, 1e308, "", "x" * 50, "2026-13-45", [], [1], {}, {"a": [None]}, "nan"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_history_that_was_tampered_with_is_read_or_refused_in_one_line(data: st.DataObject) -> None:
+    told = data.draw(st.sampled_from([SMALL, [event for event in SMALL if event.kind != "scored"]]))
+    place = data.draw(st.integers(0, len(told) - 1))
+    event = told[place]
+    key = data.draw(st.sampled_from(sorted(event.data)))
+    changed = Event(event.at, event.kind, {**event.data, key: data.draw(JUNK)})
+    try:
+        run = RunRecord.from_history([*told[:place], changed, *told[place + 1 :]])
+        page(run, scorecard(run))
+        document(run, scorecard(run))
+    except UsageError as refused:
+        assert "\n" not in str(refused)
 
 
 def test_an_undo_is_told_in_words() -> None:
