@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -107,9 +107,21 @@ def empty_milliseconds(seen: Sequence[SeenRecord]) -> list[str]:
                 fractions[one.began_at].add(one.stamp.fraction_ms)
         # transactions begin at random fractions of a second, each an own throw of the dice
         zeros = sum(found == {0} for found in fractions.values())
-        if zeros >= _ENOUGH and zeros / len(fractions) >= _ZERO_SHARE and f"all of {name}" not in hollow:
-            hollow.append(f"{zeros} of {len(fractions)} transactions in {name}")
+        told = [f"{zeros} of {len(fractions)} transactions in {name}"] if _too_often(zeros, len(fractions)) else []
+        told += [f"all of {name} in steps of {step} ms" for step in _coarse(fractions.values())]
+        hollow += told if f"all of {name}" not in hollow else []
     return hollow
+
+
+def _too_often(zeros: int, of: int) -> bool:
+    return zeros >= _ENOUGH and zeros / of >= _ZERO_SHARE
+
+
+def _coarse(fractions: Collection[set[int]]) -> list[int]:
+    """The step, if any, that the milliseconds of so many transactions cannot keep by chance (one in a billion)."""
+    some = [found for found in fractions if found != {0}]
+    steps = ((100, 5), (10, 9))
+    return [s for s, enough in steps if len(some) >= enough and all(ms % s == 0 for found in some for ms in found)][:1]
 
 
 def _groups(seen: Iterable[SeenRecord]) -> dict[str, list[SeenRecord]]:

@@ -85,17 +85,24 @@ def strays(requests: Sequence[KnownRequest], records: Sequence[LogRecord]) -> li
     return found
 
 
-def orphans(records: Iterable[LogRecord], components: set[str]) -> dict[tuple[str, ...], LogRecord]:
-    """Give one record of each kind of trouble (WARN or above) that carries no id at all, of these components.
+def orphans(
+    records: Iterable[LogRecord], components: set[str], per_request: Mapping[str, set[int]]
+) -> dict[tuple[str, ...], LogRecord]:
+    """Give one record of each kind that carries no id at all and may be of our requests.
 
-    No components mean all. The kind is what stays the same when it happens again.
+    Trouble (WARN or above) of the components counts however often it came; no components mean all. Other records count
+    where they came as often as a component had requests of ours (`per_request`), once, twice or thrice for each.
     """
-    found: dict[tuple[str, ...], LogRecord] = {}
+    kinds: dict[tuple[str, ...], list[LogRecord]] = {}
     for record in records:
-        if record.data is None or record.correlation or not is_serious(record):
-            continue
-        if not components or record.component is None or record.component in components:
-            found.setdefault(kind_of(record), record)
+        if record.data is not None and not record.correlation:
+            kinds.setdefault(kind_of(record), []).append(record)
+    found = {}
+    for kind, (first, *more) in kinds.items():
+        times = {n * each for n in per_request.get(first.component or "", ()) for each in (1, 2, 3)}
+        concerned = not components or first.component is None or first.component in components
+        if (is_serious(first) and concerned) or 1 + len(more) in times:
+            found[kind] = first
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ _LOOK_S = 0.02
 """Pause between two looks at the logs: what bounds the clock of a component from one side is how soon it is seen."""
 _QUIET_S = 0.4
 _SETTLE_S = 5.0
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +165,30 @@ def takes_text(spec: Variant | None) -> bool:
         return False
     elsewhere = [spec.submit.url, *spec.submit.headers.values(), spec.result.url if spec.result is not None else ""]
     return "{marker}" in json.dumps(spec.submit.json_body) and not any("{marker}" in text for text in elsewhere)
+
+
+def hops_of(probes: Iterable[Probe]) -> set[str]:
+    """Name the components that the probes pass."""
+    return {hop for probe in probes for hop in probe.request.hops}
+
+
+def records_or_unknown(deployment: Deployment, records: Sequence[LogRecord], parsed: Sequence[object]) -> None:
+    """End the gate as UNKNOWN where nothing was logged, or nothing that is a record."""
+    if not records:
+        deployment.undecidable("nothing was logged while transactions ran", "evidence.logs.files: globs for all hops")
+    if not parsed:
+        deployment.undecidable(f"none of {len(records)} lines is a JSON record", "evidence.logs.files: JSON lines")
+
+
+def all_hops_or_unknown(deployment: Deployment, probes: Sequence[Probe], records: Sequence[LogRecord]) -> None:
+    """End the gate as UNKNOWN where a component that did work is not seen in the logs."""
+    if deployment.descriptor.log_fields.component is None:
+        return
+    if silent := sorted(hops_of(probes) - {record.component for record in records if record.component}):
+        deployment.undecidable(f"no record of {', '.join(silent)} was seen", "evidence.logs.files: globs for all hops")
+
+
+def some(lines: Sequence[str]) -> str:
+    """Give the first few lines, and how many more there are."""
+    more = f" (and {len(lines) - _SHOWN} more)" if len(lines) > _SHOWN else ""
+    return "; ".join(lines[:_SHOWN]) + more

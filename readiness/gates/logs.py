@@ -6,29 +6,31 @@ import json
 from collections.abc import Iterable, Sequence
 
 from readiness.deployment import Deployment
-from readiness.errors import Undecidable
 from readiness.evidence.canaries import PersonalCanary
 from readiness.evidence.leaks import LeakScanner
 from readiness.evidence.log_clocks import SeenRecord, clock_bounds, empty_milliseconds, form_faults
 from readiness.evidence.log_errors import missing_context
-from readiness.evidence.log_requests import hops_reached, is_serious, kind_of, orphans, strays
+from readiness.evidence.log_requests import strays
 from readiness.evidence.logs import LogRecord
 from readiness.gate import at_least, at_most, gate
 from readiness.gates.log_probes import (
     Probe,
     Window,
+    all_hops_or_unknown,
     declared_variants,
-    everything_logged,
+    hops_of,
     patiently,
     provoke_refusals,
+    records_or_unknown,
     send,
+    some,
     takes_text,
 )
+from readiness.gates.log_trails import can_be_read, repeated_orphans, unreached
 from readiness.needs import evidence, log_field, variant
 
 _LATE_S = 10.0
 """How long a late log line may take before it counts as missing, in seconds."""
-_QUIET_S = 2.5
 _SHOWN = 3
 
 
@@ -64,14 +66,14 @@ def log_times_are_precise_and_true(deployment: Deployment) -> None:
         probes = send(deployment, variants, window)
         window.settle()
     seen = [one for one in window.seen(probes) if one.record.data is not None]
-    _records_or_unknown(deployment, window.records, seen)
+    records_or_unknown(deployment, window.records, seen)
     faults = form_faults(seen)
     if len(faults) == len(seen) and all(fault.endswith("gives no time") for fault in faults):
         deployment.undecidable("no record has the declared field of its time", "log_fields.time: <field>")
     share = 100.0 * (len(seen) - len(faults)) / len(seen)
-    deployment.measure("records_with_a_precise_time", share, limit="precise_percent", detail=_some(faults))
+    deployment.measure("records_with_a_precise_time", share, limit="precise_percent", detail=some(faults))
     hollow = empty_milliseconds(seen)
-    deployment.measure("groups_with_empty_milliseconds", len(hollow), at_most=0, detail=_some(hollow))
+    deployment.measure("groups_with_empty_milliseconds", len(hollow), at_most=0, detail=some(hollow))
     _judge_clocks(deployment, probes, seen)
 
 
@@ -83,7 +85,7 @@ def _judge_clocks(deployment: Deployment, probes: Sequence[Probe], seen: Sequenc
     worst, bound = max(bounds.items(), key=lambda item: item[1].off_s)
     told = f"{worst} is off by at least that ({bound.place})" if bound.off_s > 0 else f"of {len(bounds)} components"
     deployment.measure("clock_difference", round(bound.off_s, 3), limit="skew_s", detail=told)
-    hops = _hops(probes)
+    hops = hops_of(probes)
     wanted = [name for name in bounds if name in hops] or list(bounds)
     loose_s = 4 * deployment.limit("skew_s").value
     bounded = [name for name in wanted if bounds[name].upper_s - bounds[name].lower_s <= loose_s]
@@ -136,8 +138,8 @@ def every_log_line_is_a_structured_record(deployment: Deployment) -> None:
             )
     deployment.keep("rejected-lines", wrong)
     share = 100.0 * (len(records) - len(wrong)) / len(records)
-    deployment.measure("valid_lines", share, limit="valid_percent", detail=f"of {len(records)} lines; {_some(wrong)}")
-    _all_hops_or_unknown(deployment, probes, records)
+    deployment.measure("valid_lines", share, limit="valid_percent", detail=f"of {len(records)} lines; {some(wrong)}")
+    all_hops_or_unknown(deployment, probes, records)
 
 
 @gate(
@@ -151,9 +153,9 @@ def every_log_line_is_a_structured_record(deployment: Deployment) -> None:
     measures="Sends transactions with known ids on the good, invalid, failing, retried and slow paths. Every declared "
     "hop must have a record with the id; a record that names the transaction otherwise (its marker, its own id, its "
     "trace) must carry that id too; and trouble (WARN and above) that comes with these transactions and not without "
-    "them must carry an id.",
-    red="A hop without a record of the id, a record of the transaction with no id or a wrong one, or trouble without "
-    "an id that comes again with the same transactions and not in between.",
+    "them, and whatever comes exactly once (or twice, or thrice) for each of them, must carry an id.",
+    red="A hop without a record of the id, a record of the transaction with no id or a wrong one, or records without "
+    "an id that come again with the same transactions and not in between.",
     mend="Bind the id to the context of the request (contextvars, MDC) and clear it only after the error is logged; "
     "hand it on in every call, message and retry.",
     needs=[evidence("logs"), log_field("correlation"), log_field("component"), variant("ok")],
@@ -171,20 +173,19 @@ def records_carry_the_id_of_their_request(deployment: Deployment) -> None:
     with deployment.step("send transactions with known ids"):
         probes = send(deployment, variants)
     with deployment.step("look for their records"):
-        patiently(lambda: window.look() and not _unreached(probes, window.records), deployment, _LATE_S)
+        patiently(lambda: window.look() and not unreached(probes, window.records), deployment, _LATE_S)
         records = window.settle()
-    _records_or_unknown(deployment, records, [record for record in records if record.data is not None])
+    records_or_unknown(deployment, records, [record for record in records if record.data is not None])
     requests = [probe.request for probe in probes]
     lost = [str(stray) for stray in strays(requests, records)]
-    unreached = _unreached(probes, records)
-    lost += [f"{hop} has no record of the {name} path" for hop, name in unreached if _can_be_read(deployment, hop)]
-    lost += _repeated_orphans(deployment, probes, records, variants)
+    silent = unreached(probes, records)
+    lost += [f"{hop} has no record of the {name} path" for hop, name in silent if can_be_read(deployment, hop)]
+    lost += repeated_orphans(deployment, probes, records, variants)
     deployment.keep("records-without-their-id", lost)
-    named = sum(any(request.named_in(record) for request in requests) for record in records) + len(unreached)
+    named = sum(any(request.named_in(record) for request in requests) for record in records) + len(silent)
     share = 100.0 * max(0, named - len(lost)) / max(1, named)
-    deployment.measure("records_with_their_id", share, limit="carried_percent", detail=_some(lost))
-    deployment.measure("lost_ids", len(lost), at_most=0, detail=_some(lost))
-    _judged_or_unknown(deployment, probes, unreached, [*absent, *(set(variants) - {p.request.variant for p in probes})])
+    deployment.measure("records_with_their_id", share, limit="carried_percent", detail=some(lost))
+    _judged_or_unknown(deployment, probes, silent, [*absent, *(set(variants) - {p.request.variant for p in probes})])
 
 
 def _judged_or_unknown(
@@ -244,12 +245,12 @@ def error_records_tell_the_cause_and_no_secret(deployment: Deployment) -> None:
     leaks = [str(leak) for r in records for leak in scanner.find(r.text, f"{r.source}:{r.line_number}")]
     leaks += [f"{what} of the input in {r.source}:{r.line_number}" for r in errors for what in personal.within(r.text)]
     deployment.keep("leaks", leaks)
-    deployment.measure("secrets_in_records", len(leaks), limit="leaks", detail=_some(leaks))
+    deployment.measure("secrets_in_records", len(leaks), limit="leaks", detail=some(leaks))
     bare = [line for record in errors if (line := missing_context(record))]
     deployment.keep("errors-without-context", bare)
     if errors:
         share = 100.0 * (len(errors) - len(bare)) / len(errors)
-        deployment.measure("errors_with_context", share, limit="context_percent", detail=_some(bare))
+        deployment.measure("errors_with_context", share, limit="context_percent", detail=some(bare))
     _errors_or_unknown(deployment, probes, errors, scanner)
 
 
@@ -281,65 +282,3 @@ def _defect_of(record: LogRecord, required: Iterable[str]) -> str:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")
-
-
-def _hops(probes: Iterable[Probe]) -> set[str]:
-    return {hop for probe in probes for hop in probe.request.hops}
-
-
-def _unreached(probes: Iterable[Probe], records: Sequence[LogRecord]) -> list[tuple[str, str]]:
-    """Hops without a record of a request that passed them, with the variant; a path that was not taken has none."""
-    missing = {
-        (hop, probe.request.variant)
-        for probe in probes
-        if probe.transaction.as_meant
-        for hop in set(probe.request.hops) - hops_reached(probe.request, records)
-    }
-    return sorted(missing)
-
-
-def _can_be_read(deployment: Deployment, hop: str) -> bool:
-    """Whether the logs hold anything of a component: if not, its log is hidden rather than silent."""
-    try:
-        return any(record.component == hop for record in everything_logged(deployment))
-    except Undecidable:
-        return False
-
-
-def _repeated_orphans(
-    deployment: Deployment, probes: Sequence[Probe], records: Sequence[LogRecord], variants: Sequence[str]
-) -> list[str]:
-    """Say which trouble without an id comes with our transactions: again with them, and not while nothing is sent."""
-    hops = _hops(probes)
-    first = orphans(records, hops)
-    if not first:
-        return []
-    with deployment.step("see whether trouble without an id comes by itself"):
-        quiet = Window(deployment)
-        patiently(lambda: False, deployment, _QUIET_S)
-        alone = {kind_of(record) for record in quiet.settle()}
-    with deployment.step("send the transactions again"):
-        again = Window(deployment)
-        send(deployment, variants)
-        repeated = orphans(again.settle(), hops)
-    caused = [record for kind, record in first.items() if kind in repeated and kind not in alone]
-    return [f"{r.source}:{r.line_number}: {r.component} ({r.level}) carries no id" for r in caused if is_serious(r)]
-
-
-def _records_or_unknown(deployment: Deployment, records: Sequence[LogRecord], parsed: Sequence[object]) -> None:
-    if not records:
-        deployment.undecidable("nothing was logged while transactions ran", "evidence.logs.files: globs for all hops")
-    if not parsed:
-        deployment.undecidable(f"none of {len(records)} lines is a JSON record", "evidence.logs.files: JSON lines")
-
-
-def _all_hops_or_unknown(deployment: Deployment, probes: Sequence[Probe], records: Sequence[LogRecord]) -> None:
-    if deployment.descriptor.log_fields.component is None:
-        return
-    if silent := sorted(_hops(probes) - {record.component for record in records if record.component}):
-        deployment.undecidable(f"no record of {', '.join(silent)} was seen", "evidence.logs.files: globs for all hops")
-
-
-def _some(lines: Sequence[str]) -> str:
-    more = f" (and {len(lines) - _SHOWN} more)" if len(lines) > _SHOWN else ""
-    return "; ".join(lines[:_SHOWN]) + more

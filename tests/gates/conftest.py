@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from readiness.gates import log_probes, logs, metrics
+from readiness.gates import log_probes, log_trails, logs, metrics
 
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_probes, "_QUIET_S", 0.03)
-    monkeypatch.setattr(logs, "_QUIET_S", 0.05)
+    monkeypatch.setattr(log_trails, "QUIET_S", 0.05)
     monkeypatch.setattr(logs, "_LATE_S", 0.3)
     monkeypatch.setattr(metrics, "_REST_S", 0.05)
     monkeypatch.setattr(metrics, "_LATE_S", {"scrape": 0.3})

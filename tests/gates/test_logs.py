@@ -78,6 +78,7 @@ def test_the_hidden_log_of_one_component_is_unknown(gate: Any, tmp_path: Path) -
         change(worker, at=lambda t: t[:19] + "Z"),
         change(worker, at=lambda t: t[:19] + ".000+00:00"),
         change(error, at=lambda t: t[:22] + "Z"),
+        change(worker, at=lambda t: t[:21] + "00" + t[23:]),
         change(worker, at=lambda t: t[:23]),
         change(worker, at=None),
         change(error, at="just now"),
@@ -142,10 +143,16 @@ def test_odd_but_structured_lines_pass(tmp_path: Path) -> None:
         change(lambda line: line["msg"] == "again", request=None, work=None),
         change(lambda line: line["msg"] == "started", request=lambda id: id and id[:8]),
         change(worker, request=None, work=None, ref=None),
+        change(lambda line: line["msg"] == "ended", request=None, work=None),
     ],
 )
 def test_lost_ids_fail(write: Write, tmp_path: Path) -> None:
     assert judge(records_carry_the_id_of_their_request, tmp_path, Small(write=write))[0] is Outcome.FAIL
+
+
+def test_chatter_without_an_id_passes(tmp_path: Path) -> None:
+    chatter: list[LogLine] = [{"part": "worker", "level": "INFO", "message": f"{n} jobs wait"} for n in range(7)]
+    assert judge(records_carry_the_id_of_their_request, tmp_path, Small(background=lambda: chatter))[0] is Outcome.PASS
 
 
 def test_trouble_of_its_own_without_an_id_passes(tmp_path: Path) -> None:

@@ -44,6 +44,16 @@ def test_a_deviation_within_the_limit_passes(factor: float, tmp_path: Path) -> N
     assert judge(task_counters_match_the_work, tmp_path, small)[0] is Outcome.PASS
 
 
+def test_a_task_that_is_counted_again_when_it_was_retried_fails(tmp_path: Path) -> None:
+    counts = {"tasks_done_total": 2, "tasks_failed_total": 0}
+    assert judge(task_counters_match_the_work, tmp_path, Small(), workload__retried__counts=counts)[0] is Outcome.PASS
+    # the small system counts what a variant declares: with 51 tasks told apart, only the retried path is off
+    small = Small(counted=lambda meaning, n: n + 1 if (meaning, n) == ("tasks_done_total", 51) else n)
+    counts = {"tasks_done_total": 51, "tasks_failed_total": 0}
+    outcome, told = judge(task_counters_match_the_work, tmp_path, small, workload__retried__counts=counts)
+    assert outcome is Outcome.FAIL and "retried" in told
+
+
 def test_a_failed_task_that_is_counted_as_done_fails(tmp_path: Path) -> None:
     outcome, told = judge(
         task_counters_match_the_work,
