@@ -126,6 +126,7 @@ class _Writer:
             statusDetails=StatusDetails(message=failure.reason, trace=f"to do: {failure.undo}"),
             stage="finished",
             labels=[Label("epic", "Undo"), Label("severity", "blocker"), Label("tag", "blocking")],
+            titlePath=["readiness", "Undo"],
             start=at,
             stop=at,
         )
