@@ -19,7 +19,7 @@ DONE, FAILED = "tasks_done_total", "tasks_failed_total"
 SECONDS, TIMINGS = "task_seconds_sum", "task_seconds_count"
 SUBMITTED = "workflows_submitted_total"
 _TRANSACTIONS = {"ok": 30, "failing": 8, "retried": 4, "slow": 3}
-"""Per path: of the 120 tasks that 30 transactions of four make, one that is lost is less than the limit, two are more."""
+"""Per path: of the 120 tasks that 30 transactions of four make, one that is lost is within the limit, two are not."""
 _REST_S = 0.8
 """So long counters must stand still to be final, in seconds."""
 _LATE_S = {"scrape": 5.0, "prometheus": 60.0}
