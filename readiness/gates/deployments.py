@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 
 from readiness.deployment import Deployment
 from readiness.descriptor import Releases
-from readiness.evidence.reports import Suite
 from readiness.gate import at_most, gate
 from readiness.gates.rollouts import (
     SAMPLE,
@@ -27,14 +25,13 @@ from readiness.gates.rollouts import (
     settle,
     told,
 )
+from readiness.gates.suites import DIGEST_LINE, digest_of, judge_age, judge_binding, judge_results, stated
 from readiness.needs import evidence, procedure, release, service, variant, workload
 from readiness.traffic import Traffic
 from readiness.workload import Transaction
 
-CLOCKS_DIFFER = timedelta(minutes=5)
-ZONES_DIFFER = timedelta(hours=14)
-"""How far a time without a zone may seem to lie in the future: the widest offset from UTC there is."""
-DIGEST_LINE = "a property `digest` on the suites of the test report: the digest that procedures.artifact prints"
+QUEUED = 8
+"""Transactions that are handed in right before the schema changes."""
 
 
 def _releases(deployment: Deployment) -> Releases:
@@ -65,7 +62,7 @@ def deployed_artifact_passed_its_tests(deployment: Deployment) -> None:
     """All required suites ran and passed on the exact artefact that is to be deployed, within the last seven days."""
     releases = _releases(deployment)
     chosen = releases.candidate or releases.current
-    digest = _digest(deployment, chosen)
+    digest = digest_of(deployment, chosen)
     report = deployment.report(chosen)
     deployment.keep("suites", [repr(suite) for suite in report.suites])
     source = deployment.descriptor.evidence.reports
@@ -73,69 +70,24 @@ def deployed_artifact_passed_its_tests(deployment: Deployment) -> None:
     missing = [name for name in required if not any(name in suite.names for suite in report.suites)]
     detail = f"{', '.join(missing)} in {report.path.name} of {chosen}"
     deployment.measure("required_suites_missing", len(missing), equals=0, detail=detail)
-    for name in required or list(dict.fromkeys(suite.name for suite in report.suites)):
-        _judge_binding(deployment, name, [suite for suite in report.suites if name in suite.names], digest)
-    bound = [suite for suite in report.suites if _stated(suite) == digest]
-    for suite in bound:
-        if not required or suite.names & set(required):
-            _judge_suite(deployment, suite)
+    named = required or list(dict.fromkeys(suite.name for suite in report.suites))
+    unbound = [
+        silent
+        for name in named
+        if (silent := judge_binding(deployment, name, [one for one in report.suites if name in one.names], digest))
+    ]
+    bound = [suite for suite in report.suites if stated(suite) == digest]
+    judged = [suite for suite in bound if not required or suite.names & set(required)]
+    for suite in judged:
+        judge_results(deployment, suite)
     hollow = [suite.name for suite in bound if suite.tests and not suite.passed and suite.skipped == suite.tests]
     deployment.measure("suites_skipped_as_a_whole", len(hollow), equals=0, detail=", ".join(sorted(hollow)))
     if not report.suites:
-        deployment.measure("tests_executed", 0, at_least=1, detail=f"{report.path} holds no suite")
-
-
-def _digest(deployment: Deployment, chosen: str) -> str:
-    said = deployment.run("artifact", release=chosen).json()
-    digest = said.get("digest") if isinstance(said, dict) else None
-    if not isinstance(digest, str) or not digest or str(said.get("release", chosen)) != chosen:
-        deployment.undecidable(
-            f"the procedure artifact names no digest of {chosen}", 'procedures.artifact: print {"release", "digest"}'
-        )
-    deployment.measure("artifact_digest", digest, detail=f"of {chosen}")
-    return _plain(digest)
-
-
-def _plain(digest: str) -> str:
-    return digest.strip().lower().removeprefix("sha256:")
-
-
-def _stated(suite: Suite) -> str:
-    return _plain(suite.properties.get("digest", ""))
-
-
-def _judge_binding(deployment: Deployment, name: str, same: Sequence[Suite], digest: str) -> None:
-    stated = [text for suite in same if (text := _stated(suite))]
-    if not same or digest in stated:
-        return
-    if not stated:
-        deployment.undecidable(f"the suite {name} does not say which artefact it ran on", DIGEST_LINE)
-    deployment.measure(f"digest_tested_by_{name}", stated[0], equals=digest, detail="it ran on another build")
-
-
-def _judge_suite(deployment: Deployment, suite: Suite) -> None:
-    """Hold one suite against the promise; what its attributes and its cases say differently is no evidence."""
-    failed = max(suite.failures, suite.claimed.get("failures", 0)) + max(suite.errors, suite.claimed.get("errors", 0))
-    deployment.measure(f"failed_in_{suite.name}", failed, equals=0)
-    executed = suite.tests - suite.skipped
-    deployment.measure(f"executed_in_{suite.name}", executed, at_least=1, detail=f"{suite.skipped} skipped")
-    listed = {"tests": suite.tests, "skipped": suite.skipped}
-    for name, count in listed.items():
-        if suite.claimed.get(name, count) > count:
-            deployment.undecidable(
-                f"the suite {suite.name} claims {suite.claimed[name]} {name} and lists {count}",
-                "evidence.reports.junit: the report with its test cases",
-            )
-    if suite.timestamp is None:
-        deployment.undecidable(f"the suite {suite.name} does not say when it ran", "a timestamp on each suite")
-    age = datetime.now(UTC) - suite.timestamp
-    if age < -(CLOCKS_DIFFER if suite.zoned else ZONES_DIFFER):
-        deployment.undecidable(
-            f"the suite {suite.name} says that it ran at {suite.timestamp.isoformat()}, which is in the future",
-            "a true timestamp, with its zone, on each suite",
-        )
-    age_d = max(0.0, age.total_seconds() / 86400)
-    deployment.measure(f"age_of_{suite.name}", round(age_d, 3), limit="age_d", detail=suite.timestamp.isoformat())
+        deployment.measure("tests_executed", 0, at_least=1, detail=f"{report.path.name} holds no suite")
+    for suite in judged:
+        judge_age(deployment, suite)
+    if unbound:
+        deployment.undecidable(f"the suite {unbound[0]} does not say which artefact it ran on", DIGEST_LINE)
 
 
 @gate(
@@ -245,11 +197,13 @@ def previous_release_reads_new_state(deployment: Deployment) -> None:
         written, saved = _write(deployment), [_remember(deployment, "new")]
     what = f"roll back to {previous}, across its schema"
     with deployment.change(what, undo=deploy_current(deployment)), deployment.traffic(rate_per_s=2.0) as traffic:
+        queued = _hand_in(deployment)
         with deployment.step(f"roll back to {previous}"):
             _reach_previous(deployment, previous)
         with deployment.step(f"read and work under {previous}"):
             _judge_state(deployment, "under_previous", written, saved)
-            later = _work_there(deployment, previous, traffic)
+            _judge_in_progress(deployment, [deployment.finish(one) for one in queued], traffic)
+            later = _work_there(deployment, previous)
             saved.append(_remember(deployment, "old"))
     with deployment.step(f"read again under {current}"):
         _judge_state(deployment, "under_current_again", [*written, *later], saved)
@@ -308,11 +262,23 @@ def _judge_state(deployment: Deployment, when: str, written: Sequence[Transactio
     deployment.measure(f"saved_data_lost_{when}", len(forgotten), equals=0, detail=", ".join(forgotten))
 
 
-def _work_there(deployment: Deployment, previous: str, traffic: Traffic) -> list[Transaction]:
-    """Have new work done by the previous release, and judge it with the work that was under way."""
+def _hand_in(deployment: Deployment) -> list[Transaction]:
+    """Hand work in that is still queued or under way when the schema changes."""
+    slow = deployment.descriptor.workload.slow
+    variant = "slow" if slow is not None and slow.result is not None else "ok"
+    return [deployment.submit(variant) for _ in range(QUEUED)]
+
+
+def _judge_in_progress(deployment: Deployment, queued: Sequence[Transaction], traffic: Traffic) -> None:
+    sent = awaited(deployment, [*queued, *traffic.finish()])
+    gone = lost(sent)
+    accepted = sum(one.accepted for one in sent)
+    deployment.measure("work_in_progress_lost", len(gone), equals=0, detail=f"of {accepted}: {first_words(gone)}")
+
+
+def _work_there(deployment: Deployment, previous: str) -> list[Transaction]:
+    """Have new work done by the previous release."""
     new = deployment.transact("ok", 3)
     failed = [transaction for transaction in new if not transaction.as_meant]
     deployment.measure("new_work_failed", len(failed), equals=0, detail=f"by {previous}: {first_words(failed)}")
-    gone = lost(awaited(deployment, traffic.finish()))
-    deployment.measure("work_in_progress_lost", len(gone), equals=0, detail=first_words(gone))
     return [transaction for transaction in new if transaction.as_meant]

@@ -254,12 +254,15 @@ class House(Judgement):
         now = datetime.now(UTC)
         return self.faults.transaction(self, replace(made, release=self.release, ended_at=now, latency_s=0.1))
 
+    def submit(self, variant: str = "ok") -> Transaction:
+        return self.transact(variant)[0]
+
     @contextmanager
     def traffic(self, variant: str = "ok", rate_per_s: float = 4.0) -> Iterator[House]:
         yield self
 
-    def finish(self) -> list[Transaction]:
-        return self.transact("ok", 5)
+    def finish(self, submitted: Transaction | None = None) -> Any:
+        return self.transact("ok", 5) if submitted is None else submitted
 
     def reread(self, transaction: Transaction) -> Transaction:
         return self.faults.reread(self, transaction)
