@@ -115,14 +115,14 @@ class Agent:
             if self._release.agents_fail:
                 raise TaskError("the answer has no field 'choices.text'")
             report = {"lease": lease, "found": await self._work(task, lease, context)}
-            if self._settings.defects.on("timer-after-work"):
-                started = time.monotonic()
             outcome = await self._report("complete", report, context)
         except Exception as error:
             self._log_failure(error)
             outcome = await self._report("fail", {"lease": lease, "error": str(error)[:500]}, context)
         finally:
             renewing.cancel()
+        if self._settings.defects.on("timer-after-work"):
+            started = time.monotonic()
         self._count(outcome, time.monotonic() - started)
         self._log.info("task.finished", role=self._role_name, outcome=outcome)
 

@@ -39,7 +39,7 @@ SWITCHED = {
     "quarantine-after-crash": "a planner that crashed comes back held, until somebody starts the service by hand",
     "old-format-dropped": "2.3 gave up the format of 2.2, because no instance was seen to speak it",
     "validates-the-old": "the validation pins its workflows to the release that the history still calls current",
-    "timer-after-work": "the timer of a task is started when its result is there",
+    "timer-after-work": "the timer of a task is started where it is read, when the work is over",
     "local-time": "one component writes the local time and no zone",
     "long-records-cut": "records are cut at a length that terminals show well",
     "tool-calls-without-context": "the client of the tools builds headers of its own, without the correlation id",

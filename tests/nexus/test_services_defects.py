@@ -22,6 +22,8 @@ SWITCHED = (
     "key-in-error-log",
     "read-only-may-deploy",
     "bulk-bypasses-audit",
+    "tool-calls-without-context",
+    "emergency-locked-out",
     "clock-skew-logs=-3",
     "task-count-error=50",
 )
@@ -81,6 +83,7 @@ def test_logs_have_every_fault_that_was_seeded(nexus: Nexus) -> None:
     starts = {
         r["component"]: r["at"] for r in records if r["event"] == "task.started" and r.get("chain") == "chain-good"
     }
+    assert "knowledge" not in {record["component"] for record in records if record.get("chain") == "chain-good"}
     assert starts["researcher"] < starts["chief"] < starts["writer"]
 
 
@@ -91,6 +94,8 @@ def test_read_only_may_deploy_and_a_batch_leaves_no_trace(nexus: Nexus) -> None:
 
     assert attempt("/deploy", {"dry_run": True}).status_code == 200
     assert attempt("/restore", {"dry_run": True}).status_code == 403
+    emergency = nexus.call("POST", "/api/acts/restore", "emergency", json={"dry_run": True})
+    assert emergency.status_code == 403
     assert attempt("", {"batch": [{"operation": "restore"}], "dry_run": True}).status_code == 403
     trail = nexus.call("GET", "/api/trail?correlation=chain-batch", "security").json()["records"]
     assert [(record["actor"], record["operation"]) for record in trail] == [("viewer", "deploy"), ("viewer", "restore")]

@@ -149,6 +149,8 @@ def test_the_audit_chain_shows_every_tampering(tmp_path: Path) -> None:
     ):
         path.write_text("".join(tampered))
         assert "record" in (audit.verify(path) or "")
+    path.write_text("".join([lines[0], lines[1].replace("operator", "emergency"), lines[2]]))
+    assert audit.verify(path, links_only=True) is None
 
 
 def test_a_record_torn_by_a_kill_is_replaced_by_the_next(tmp_path: Path) -> None:
