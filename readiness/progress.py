@@ -15,7 +15,7 @@ from readiness.history import Event, History
 from readiness.model import Finding, GateInfo, Outcome
 from readiness.redaction import Redactor
 from readiness.units import format_duration
-from readiness.wording import WORDS
+from readiness.wording import WORDS, shortened
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "UNKNOWN": "bold yellow", "NOT_APPLICABLE": "dim"}
 _WIDTH = max(len(word) for word in WORDS.values())
@@ -89,7 +89,7 @@ class Progress:
         line.append(f"  {format_duration(finding.duration_s)}", style="dim")
         self._print(line)
         if finding.outcome is not Outcome.PASS:
-            self._print(Text(f"            {finding.reason}"))
+            self._print(Text(f"            {shortened(finding.reason)}"))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the moving line; rich calls this several times a second."""

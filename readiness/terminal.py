@@ -20,7 +20,7 @@ from readiness.model import Finding, Outcome, UndoFailure
 from readiness.progress import STYLES, Progress
 from readiness.report.record import RunRecord
 from readiness.score.model import Decision, PillarScore, Scorecard, State
-from readiness.wording import WORDS, finding_lines
+from readiness.wording import WORDS, finding_lines, shortened
 
 DECISION_STYLES = {
     Decision.READY: "bold white on green",
@@ -93,7 +93,9 @@ class Summary:
 
     def line(self) -> str:
         """The run in one line: decision, scope, interval, the worst blocker, the report."""
-        worst = f" · {self.card.blockers[0].gate} {self.card.blockers[0].reason}" if self.card.blockers else ""
+        worst = (
+            f" · {self.card.blockers[0].gate} {shortened(self.card.blockers[0].reason)}" if self.card.blockers else ""
+        )
         return f"{self._headline()} · {_interval(self.card)}{worst} · {self._report}"
 
     def parts(self) -> list[Text | Table]:
@@ -129,7 +131,7 @@ class Summary:
         text = Text("  ")
         word, rest = lines[0].split("  ", 1)
         text.append(word, style=STYLES[finding.outcome]).append(f"  {rest}\n", style="bold")
-        return text.append("".join(f"  {line}\n" for line in lines[1:]))
+        return text.append("".join(f"  {shortened(line)}\n" for line in lines[1:]))
 
 
 def install(config: pytest.Config) -> Terminal:

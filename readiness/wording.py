@@ -53,8 +53,15 @@ def finding_lines(finding: Finding, claim: str, since: datetime | None = None) -
         lines.append(f"    since     {instant_text(since or finding.observed_at)}")
     if finding.remedy:
         lines.append(f"    {'to do    ' if finding.outcome == 'FAIL' else 'missing  '} {finding.remedy}")
-    lines += [f"    evidence  {evidence.path}" for evidence in finding.evidence]
+    if finding.evidence:
+        names = ", ".join(evidence.path.rpartition("/")[2] for evidence in finding.evidence)
+        lines.append(f"    evidence  {finding.evidence[0].path.rpartition('/')[0]}/: {names}")
     return lines
+
+
+def shortened(text: str, longest: int = 300) -> str:
+    """A text that is not longer than a few lines of a terminal; the report has all of it."""
+    return text if len(text) <= longest else f"{text[: longest - 1].rstrip()}…"
 
 
 def _blocking(finding: Finding) -> str:
