@@ -37,7 +37,7 @@ class Embedded:
         """Start it, pass its progress on, and return the path of its descriptor; raise NotStarted otherwise."""
         self._home = Path(tempfile.mkdtemp(prefix="readiness-"))
         lines: list[str] = []
-        self._starting = process = _spawn((*self._command, "up", "--dir", str(self._home)))
+        self._starting = process = _spawn((*self._command, "up", "--dir", str(self._home)), self._home)
         reader = threading.Thread(target=self._read, args=(process, lines), daemon=True)
         reader.start()
         try:
@@ -58,7 +58,7 @@ class Embedded:
         home, self._home = self._home, None
         if self._starting is not None and self._starting.poll() is None:
             _end(self._starting)
-        process = _spawn((*self._command, "down", "--dir", str(home)))
+        process = _spawn((*self._command, "down", "--dir", str(home)), home)
         try:
             said, _ = process.communicate(timeout=DOWN_WITHIN_S)
         except subprocess.TimeoutExpired:
@@ -79,10 +79,14 @@ class Embedded:
                         self._tell(text)
 
 
-def _spawn(argv: Sequence[str]) -> subprocess.Popen[str]:
-    """Start a command in a session of its own, so that Ctrl-C reaches this process alone and nothing dies halfway."""
+def _spawn(argv: Sequence[str], home: Path) -> subprocess.Popen[str]:
+    """Start a command in a session of its own, so that Ctrl-C reaches this process alone and nothing dies halfway.
+
+    What the command remembers of a user goes into its home: `readiness down` must go on meaning the user's own.
+    """
     return subprocess.Popen(
         argv,
+        env={**os.environ, "XDG_STATE_HOME": str(home / "user")},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
