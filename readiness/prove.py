@@ -23,14 +23,24 @@ from typing import Any
 from pydantic import Field
 from ruamel.yaml import YAML
 
+from readiness.catalogue import all_gates
 from readiness.descriptor import Part
 from readiness.errors import UsageError
 from readiness.loading import load
-from readiness.model import Outcome
+from readiness.model import Mode, Outcome
 
 EXPECTED = Path("tests/prove/expected.yaml")
 UP_WITHIN_S = 120.0
-RUN_WITHIN_S = 900.0
+RUN_WITHIN_S = 1800.0
+_PAGE = """# The detection matrix
+
+Written by `readiness prove`, a row a case: a reference deployment of its own with the seeded defects, judged by
+`pytest --readiness`. What must turn red was written down before (`tests/prove/expected.yaml`); a gate that is neither
+red nor unknown passed. `first` is the catalogue's own defect of a gate, `second` one of another mechanism, written from
+the catalogue's row without a look into the gate; `hidden` takes evidence away, `near miss` holds a value at 80 % and at
+120 % of a limit, `disguised` renames every path, series, log field, header and role.
+
+"""
 
 
 class Case(Part):
@@ -73,11 +83,17 @@ class Proof:
 
 
 def command(
-    gates: Sequence[str], defects: Sequence[str], expected_at: Path, part: tuple[int, int], jobs: int, into: Path | None
+    gates: Sequence[str],
+    defects: Sequence[str],
+    expected_at: Path,
+    part: tuple[int, int],
+    jobs: int,
+    into: Path | None,
+    quick: bool = False,
 ) -> int:
     """Run the chosen cases, print a line for each and the matrix at last; 1 when a verdict was not foretold."""
     expected = load_expected(expected_at)
-    cases = choose(expected, gates, defects, part)
+    cases = [_without_drills(case) if quick else case for case in choose(expected, gates, defects, part)]
     names = expected_at.parent / expected.names if expected.names else None
     proofs = []
     with tempfile.TemporaryDirectory(prefix="readiness-prove-") as folder:
@@ -87,12 +103,21 @@ def command(
             print(f"[{len(proofs)}/{len(cases)}] {proof.case.name}: {said} ({proof.seconds:.0f} s)", flush=True)
             for line in (f"    {gate}: {proof.reasons.get(gate, '')}" for gate in _surprises(proof)):
                 print(line, flush=True)
-    print(text := matrix(proofs))
-    if into is not None:
-        into.write_text("# The detection matrix\n\nWritten by `readiness prove`.\n\n" + text, encoding="utf-8")
+            if into is not None:
+                into.write_text(_PAGE + matrix(proofs), encoding="utf-8")
+    print(matrix(proofs))
     wrong = sum(bool(proof.wrong) for proof in proofs)
     print(f"{len(proofs) - wrong} of {len(proofs)} cases as foretold")
     return 1 if wrong else 0
+
+
+def _without_drills(case: Case) -> Case:
+    """The case without the drills, where no drill is among the verdicts foretold: those take most of the time."""
+    modes = {gate.info.id: gate.info.mode for gate in all_gates()}
+    named = {*case.must_fail, *case.must_be_unknown, *case.only}
+    if not named or any(modes.get(gate) is Mode.DRILL for gate in named):
+        return case
+    return case.model_copy(update={"only": case.only or [g for g, mode in modes.items() if mode is not Mode.DRILL]})
 
 
 def _surprises(proof: Proof) -> list[str]:
@@ -243,12 +268,16 @@ def _environment() -> dict[str, str]:
 
 def matrix(proofs: Sequence[Proof]) -> str:
     """The detection matrix as Markdown: a row a case, with what was foretold and what was seen."""
-    rows = ["| case | kind | seeded | red | unknown | as foretold | s |", "|---|---|---|---|---|---|---|"]
+    rows = [
+        "| case | kind | seeded | gates run | red | unknown | as foretold | s |",
+        "|---|---|---|--:|---|---|---|--:|",
+    ]
     for proof in proofs:
         red = [gate for gate, state in sorted(proof.outcomes.items()) if state == Outcome.FAIL]
         unknown = [gate for gate, state in sorted(proof.outcomes.items()) if state == Outcome.UNKNOWN]
         rows.append(
             f"| {proof.case.name} | {proof.case.mechanism} | {', '.join(proof.case.defects) or '–'} "
+            f"| {sum(state != 'LEFT_OUT' for state in proof.outcomes.values())} "
             f"| {', '.join(red) or '–'} | {', '.join(unknown) or '–'} "
             f"| {'yes' if not proof.wrong else 'NO: ' + '; '.join(proof.wrong)} | {proof.seconds:.0f} |"
         )
