@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class Plan:
 
     scenario: Scenario
     gates: tuple[Gate, ...]
-    """The scenario's gates in catalogue order: the denominator of score and decision."""
+    """The scenario's gates, the denominator of score and decision: in catalogue order where there is time for all."""
     reports: Path
     file: DescriptorFile | None = None
     policy: Policy = EMBEDDED_POLICY
@@ -59,7 +59,7 @@ def make_plan(options: Mapping[str, str | None], root: Path) -> Plan:
         check_objectives(file, infos)
     plan = Plan(
         scenario=scenario,
-        gates=tuple(gate for gate in gates if gate.info.id in chosen),
+        gates=_ordered(scenario, [gate for gate in gates if gate.info.id in chosen]),
         reports=root / (options.get("reports") or DEFAULT_REPORTS),
         file=file,
         policy=load_policy(root / policy, descriptor=file, gates=infos) if policy else EMBEDDED_POLICY,
@@ -67,6 +67,14 @@ def make_plan(options: Mapping[str, str | None], root: Path) -> Plan:
     )
     _check_armed(plan)
     return plan
+
+
+def _ordered(scenario: Scenario, gates: Sequence[Gate]) -> tuple[Gate, ...]:
+    """Put the highest risk first where the time budget does not reach for all."""
+    budget = scenario.time_budget
+    if budget is None or sum(gate.info.typical_s for gate in gates) <= budget.total_seconds():
+        return tuple(gates)
+    return tuple(sorted(gates, key=lambda gate: (-gate.info.risk.weight, not gate.info.blocking)))
 
 
 def _check_armed(plan: Plan) -> None:

@@ -20,7 +20,7 @@ from readiness.model import Finding, Outcome, UndoFailure
 from readiness.progress import STYLES, Progress
 from readiness.report.record import RunRecord
 from readiness.score.model import Decision, PillarScore, Scorecard, State
-from readiness.wording import WORDS, finding_lines, shortened
+from readiness.wording import WORDS, finding_lines, measurement_text, shortened
 
 DECISION_STYLES = {
     Decision.READY: "bold white on green",
@@ -115,8 +115,21 @@ class Summary:
             parts.append(self._block(finding))
         if len(ordered) > _SHOWN:
             parts.append(Text(f"  … and {len(ordered) - _SHOWN} more, in the report\n"))
+        parts += [Text(f"  {line}", style="yellow") for line in self._agreed()]
         parts.append(Text(f"  report: {self._report}", style="bold"))
         return parts
+
+    def _agreed(self) -> list[str]:
+        """What somebody decided about gates: not adopted yet, and limits that are not the defaults."""
+        entries = self._record.policy.not_yet
+        not_yet = [f"not yet adopted: {entry.gate} ({entry.owner}, until {entry.until})" for entry in entries]
+        changed = [
+            f"changed limit: {finding.gate} {measurement_text(measurement)}"
+            for finding in self._record.findings.values()
+            for measurement in finding.measurements
+            if measurement.default is not None
+        ]
+        return [*not_yet, *changed]
 
     def _open_findings(self) -> list[Finding]:
         """What is no pass, the worst first."""
@@ -137,9 +150,11 @@ class Summary:
 def install(config: pytest.Config) -> Terminal:
     """Show a run on pytest's terminal: without its tracebacks and short summary, unless they were asked for."""
     reporter: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return Terminal(config, None)
     if config.option.tbstyle == "auto":
         config.option.tbstyle = "no"
-    if reporter is not None and config.option.reportchars == _DEFAULT_REPORT_CHARS:
+    if config.option.reportchars == _DEFAULT_REPORT_CHARS:
         reporter.reportchars = ""
     return Terminal(config, reporter)
 

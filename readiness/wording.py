@@ -46,7 +46,6 @@ def finding_lines(finding: Finding, claim: str, since: datetime | None = None) -
     """A verdict that is no pass as a block: what was measured against which limit, since when, what to do."""
     lines = [f"{WORDS[finding.outcome]}  {finding.gate} {claim}  ({finding.risk}, {_blocking(finding)})"]
     lines.append(f"    why       {finding.reason}")
-    lines += [f"    measured  {measurement_text(m)}" for m in finding.measurements if m.holds is False and m.default]
     if finding.trials:
         lines.append(f"    repeated  {finding.successes} of {finding.trials} held")
     if finding.outcome == "FAIL":

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from readiness.healing import heal_deployment
 from readiness.signals import Interrupts, shielded
 from tests.plugin.conftest import FAKES, Judge
 
@@ -46,10 +47,24 @@ def test_after_kill_9_the_next_run_heals_first(
     assert run_apart(pytester, tiny, "-k", "OPS-REC-901").ret == -signal.SIGKILL
     assert json.loads((tiny / "switch.json").read_text(encoding="utf-8")) == {"switch": "off"}
     monkeypatch.delenv("FAKE_SIGNAL")
+    told: list[str] = []
+    assert not heal_deployment(tiny / "readiness.yaml", dry_run=True, tell=told.append)
+    assert told[0].startswith("open: turn the switch off (gate OPS-REC-901")
     result = judge("-k", "OBS-MET-901")
     result.stdout.fnmatch_lines(["*healing what run * left: turn the switch off*"])
     assert json.loads((tiny / "switch.json").read_text(encoding="utf-8")) == {"switch": "on"}
     assert {gate["id"]: gate["state"] for gate in card()["gates"]}["OBS-MET-901"] == "PASS"
+
+
+def test_heal_undoes_what_is_open(pytester: pytest.Pytester, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAKE_SIGNAL", "SIGKILL")
+    run_apart(pytester, tiny, "-k", "OPS-REC-901")
+    told: list[str] = []
+    assert heal_deployment(tiny / "readiness.yaml", dry_run=False, tell=told.append)
+    assert told[0].startswith("healed: turn the switch off")
+    assert json.loads((tiny / "switch.json").read_text(encoding="utf-8")) == {"switch": "on"}
+    assert heal_deployment(tiny / "readiness.yaml", dry_run=True, tell=told.append)
+    assert told[-1] == "nothing is open on tiny"
 
 
 @pytest.fixture

@@ -96,3 +96,19 @@ def test_a_change_that_cannot_be_undone_blocks_by_itself(
     again = judge()
     assert again.ret == 4
     again.stderr.fnmatch_lines(["*break the switch*readiness heal*"])
+
+
+def test_a_weakened_limit_is_conditional(judge: Judge, tiny: Path, pytester: pytest.Pytester) -> None:
+    scenario = pytester.path / "scenarios/tiny.yaml"
+    scenario.write_text(scenario.read_text().replace('"*", "!OPS-REC-902"', "OBS-LOG-901"), encoding="utf-8")
+    with (tiny / "readiness.yaml").open("a", encoding="utf-8") as descriptor:
+        descriptor.write("objectives: {limits: {OBS-LOG-901: {lag_s: 20}}}\n")
+    result = judge()
+    assert result.ret == 12
+    result.stdout.fnmatch_lines(["*CONDITIONAL*", "*changed limit: OBS-LOG-901 lag: 9.0 s*limit*20*default 5.0 s*"])
+    assert judge("--readiness-allow-conditional").ret == 0
+
+
+@pytest.mark.parametrize("without", ["no:terminal", "no:cacheprovider", "no:junitxml", "no:logging"])
+def test_without_other_plugins(judge: Judge, without: str) -> None:
+    assert judge("-p", without, "-k", "OBS-MET-901").ret == 13

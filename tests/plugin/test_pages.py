@@ -1,4 +1,4 @@
-"""`docs/gates/` is what the gates say about themselves; `readiness catalogue --markdown --into docs/gates` writes it."""
+"""`docs/gates/` is what the gates say of themselves; `readiness catalogue --markdown --into docs/gates` writes it."""
 
 from __future__ import annotations
 
