@@ -13,17 +13,21 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from readiness.nexus.clock import now_text
+from readiness.nexus.names import LogFields
 from readiness.nexus.processes import clean_environment, ended
+from readiness.nexus.settings import Settings
 from readiness.nexus.supervision import SupervisionError, Supervisor
 
 LOOK_AT_SCHEDULE_S = 30.0
 LAUNCH_ATTEMPTS = 60
 INCREMENTAL_EVERY = timedelta(hours=1)
-FULL_EVERY = timedelta(days=1)
-"""The seed's schedule for critical data."""
+FULL_EVERY = timedelta(days=1) - timedelta(minutes=10)
+"""The seed's schedule for critical data; begun early enough that no full backup is older than a day."""
 
 
 def main() -> int:
@@ -34,17 +38,18 @@ def main() -> int:
     options.add_argument("--token", help=argparse.SUPPRESS)
     given = options.parse_args()
     _write_to(given.home / "log" / "caretaker.log")
+    journal = Journal(Settings.load(given.home).names.log)
     supervisor = Supervisor(given.home)
     lock = (supervisor.run / "caretaker.lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
     (supervisor.run / "caretaker.pid").write_text(f"{os.getpid()}\n")
     while (watched := supervisor.process()) is not None:
         if not ended(watched.pid, LOOK_AT_SCHEDULE_S) and not given.no_schedule:
-            take_due_backup(given.home)
-    return relaunch(supervisor)
+            take_due_backup(given.home, journal)
+    return relaunch(supervisor, journal)
 
 
-def relaunch(supervisor: Supervisor) -> int:
+def relaunch(supervisor: Supervisor, journal: Journal) -> int:
     """Start supervisord again, unless the home is being taken down."""
     for _ in range(LAUNCH_ATTEMPTS):
         if stopping(supervisor.home):
@@ -52,10 +57,12 @@ def relaunch(supervisor: Supervisor) -> int:
         try:
             supervisor.launch()
         except SupervisionError as error:
-            _log("ERROR", "supervisord_start_failed", cause=str(error), operation="launch", input_ref="-c")
+            journal.write(
+                "ERROR", "supervisord_start_failed", cause=str(error), operation="launch", input="supervisord.conf"
+            )
             time.sleep(1)
         else:
-            _log("WARN", "supervisord_restarted")
+            journal.write("WARN", "supervisord_restarted")
             return 0
     return 1
 
@@ -76,7 +83,7 @@ def due_kind(newest: dict[str, datetime], now: datetime) -> str | None:
     return None
 
 
-def take_due_backup(home: Path) -> None:
+def take_due_backup(home: Path, journal: Journal) -> None:
     """Take the backup that the schedule asks for, by the operators' own command."""
     kind = due_kind(_newest(home / "backups" / "catalogue.json"), datetime.now(UTC))
     if kind is None:
@@ -86,9 +93,9 @@ def take_due_backup(home: Path) -> None:
         command, env=clean_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode == 0:
-        _log("INFO", "scheduled_backup_taken", kind=kind)
+        journal.write("INFO", "scheduled_backup_taken", kind=kind)
     else:
-        _log("ERROR", "scheduled_backup_failed", cause=done.stderr.strip(), operation="backup", input_ref=kind)
+        journal.write("ERROR", "scheduled_backup_failed", cause=done.stderr.strip(), operation="backup", input=kind)
 
 
 def _newest(catalogue: Path) -> dict[str, datetime]:
@@ -111,10 +118,18 @@ def _write_to(path: Path) -> None:
     os.close(log)
 
 
-def _log(level: str, event: str, **fields: str) -> None:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    record = {"ts": now, "level": level, "component": "caretaker", "subcomponent": "watch", "event": event, **fields}
-    print(json.dumps(record), flush=True)
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Writes log records by the names of this deployment; lean, because a caretaker should hardly be noticed."""
+
+    names: LogFields
+
+    def write(self, level: str, event: str, **fields: str) -> None:
+        """Write one record; an error has `operation`, `input` and `cause`."""
+        fixed = {"time": now_text(), "level": level, "component": "caretaker", "subcomponent": "watch"}
+        fixed |= {"instance": "caretaker", "event": event}
+        record = {getattr(self.names, name, name): value for name, value in (fixed | fields).items()}
+        print(json.dumps(record), flush=True)
 
 
 if __name__ == "__main__":

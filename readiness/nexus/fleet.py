@@ -87,7 +87,8 @@ def programs(settings: Settings, instances: Iterable[Placed]) -> list[Program]:
 def caretaker(settings: Settings) -> Program:
     """Describe how the caretaker is started."""
     command = [sys.executable, "-m", "readiness.nexus.caretaker", *as_command({"home": str(settings.home)})]
-    if not settings.scheduled_backups:
+    paused = any(settings.defects.on(name) for name in ("backup-age", "full-backup-age"))
+    if paused or not settings.scheduled_backups:
         command.append("--no-schedule")
     if settings.defects.on("token-on-command-line"):
         level = settings.names.level("operator")
