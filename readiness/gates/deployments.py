@@ -17,6 +17,7 @@ from readiness.gates.rollouts import (
     elsewhere,
     first_words,
     fleet,
+    forgotten,
     lost,
     must_serve,
     promote,
@@ -24,12 +25,15 @@ from readiness.gates.rollouts import (
     run_bounded,
     settle,
     told,
+    work_again,
 )
 from readiness.gates.suites import DIGEST_LINE, digest_of, judge_age, judge_binding, judge_results, stated
 from readiness.needs import evidence, procedure, release, service, variant, workload
 from readiness.traffic import Traffic
 from readiness.workload import Transaction
 
+READ_AGAIN = 30
+"""About how many results of the drill are read again, spread over its whole time."""
 QUEUED = 8
 """Transactions that are handed in right before the schema changes."""
 
@@ -145,8 +149,10 @@ def _judge_work(deployment: Deployment, sent: Sequence[Transaction]) -> None:
     deployment.count(len(accepted) - len(gone), len(accepted))
     deployment.measure("not_accepted", len(sent) - len(accepted), detail="told to the caller, so not lost")
     deployment.measure("lost_transactions", len(gone), equals=0, detail=f"of {len(accepted)}: {first_words(gone)}")
-    altered = changed(deployment, [transaction for transaction in accepted if transaction.as_meant])
-    deployment.measure("altered_results", len(altered), equals=0, detail="; ".join(altered[:3]))
+    good = [transaction for transaction in accepted if transaction.as_meant]
+    read = good[:: len(good) // READ_AGAIN + 1]
+    altered = changed(deployment, read)
+    deployment.measure("altered_results", len(altered), equals=0, detail=f"of {len(read)}: {'; '.join(altered[:3])}")
 
 
 def _judge_later_traffic(deployment: Deployment, current: str, before: Fleet, later: Sequence[Transaction]) -> None:
@@ -258,8 +264,8 @@ def _judge_state(deployment: Deployment, when: str, written: Sequence[Transactio
     deployment.measure(
         f"unreadable_{when}", len(different), equals=0, detail=f"of {len(written)}: {'; '.join(different[:3])}"
     )
-    forgotten = [marker for marker in saved if deployment.recall(marker) is not True]
-    deployment.measure(f"saved_data_lost_{when}", len(forgotten), equals=0, detail=", ".join(forgotten))
+    gone = forgotten(deployment, saved)
+    deployment.measure(f"saved_data_lost_{when}", len(gone), equals=0, detail=", ".join(gone))
 
 
 def _hand_in(deployment: Deployment) -> list[Transaction]:
@@ -278,7 +284,7 @@ def _judge_in_progress(deployment: Deployment, queued: Sequence[Transaction], tr
 
 def _work_there(deployment: Deployment, previous: str) -> list[Transaction]:
     """Have new work done by the previous release."""
-    new = deployment.transact("ok", 3)
+    new = work_again(deployment, 3)
     failed = [transaction for transaction in new if not transaction.as_meant]
     deployment.measure("new_work_failed", len(failed), equals=0, detail=f"by {previous}: {first_words(failed)}")
     return [transaction for transaction in new if transaction.as_meant]

@@ -11,7 +11,7 @@ from readiness.descriptor import Golden
 from readiness.errors import Undecidable
 from readiness.evidence.backups import Backup, parse_listing
 from readiness.gate import at_most, gate
-from readiness.gates.rollouts import first_words
+from readiness.gates.rollouts import first_words, work_again
 from readiness.inventory import ComponentCount
 from readiness.needs import golden, procedure, recovery, variant, workload
 from readiness.procedures import Ran
@@ -88,7 +88,7 @@ def restore_ends_within_the_objective(deployment: Deployment) -> None:
         deployment.violated(f"the restore command ended well, but {restored.error}")
     _must_be_another(deployment, there)
     with deployment.step("have the restored environment do work"):
-        tried = there.transact("ok", 2)
+        tried = work_again(there, 2)
     worked = [transaction for transaction in tried if transaction.as_meant]
     took_s = restored.seconds + min((t.latency_s or 0.0 for t in worked), default=0.0)
     deployment.measure("rto_s", round(took_s, 2), limit="rto_s", detail=f"the command took {restored.ran.duration_s} s")
@@ -265,7 +265,7 @@ def restored_environment_answers_like_the_source(deployment: Deployment) -> None
     deployment.measure("answered_by_source", len(ours), detail=f"of {len(asked)}")
     deployment.measure("answers_lost", len(lost), equals=0, detail=f"of {len(ours)}: {'; '.join(lost[:3])}")
     deployment.measure("answered_by_restored_alone", len(theirs - ours), detail="; ".join(sorted(theirs - ours)[:3]))
-    tried = there.transact("ok", 2)
+    tried = work_again(there, 2)
     done = sum(transaction.as_meant for transaction in tried)
     deployment.measure("work_done", done, at_least=len(tried), detail=first_words(tried))
 

@@ -12,6 +12,7 @@ from readiness.deployment import Deployment
 from readiness.errors import Undecidable
 from readiness.operations import Operation
 from readiness.procedures import Ran
+from readiness.target import Instance
 from readiness.templates import field_of
 from readiness.units import format_duration
 from readiness.waiting import NotInTime, eventually
@@ -21,7 +22,8 @@ SAMPLE = 60
 """Requests of one sample. All of n in order bounds a leftover share p: (1 - p)^60 is 0.2 % for p = 10 %, so that share
 is seen with 99.8 %; two samples bound it at 2.5 % with 95 % confidence (1 - 0.05^(1/120), the rule of three)."""
 SERVES_WITHIN_S = 30.0
-READING_S = 5.0
+READING_S = 20.0
+"""How long one reading may fail before it counts: a request may meet a replica that is just being replaced."""
 LATE_S = 90.0
 """How much longer than its variant's `within` a transaction may take during a drill before it counts as lost."""
 
@@ -40,7 +42,7 @@ def fleet(deployment: Deployment) -> Fleet:
     told: Fleet = {}
     for name, spec in deployment.descriptor.services.items():
         if spec.released and spec.version is not None:
-            told[name] = Counter(deployment.version(instance) for instance in deployment.instances(name))
+            told[name] = Counter(_version(deployment, instance) for instance in deployment.instances(name))
     if not any(release is not None for releases in told.values() for release in releases):
         deployment.undecidable(
             "no instance tells which release it is", "services.<service>.version: <path that answers its release>"
@@ -48,10 +50,21 @@ def fleet(deployment: Deployment) -> Fleet:
     return told
 
 
+def _version(deployment: Deployment, instance: Instance) -> str | None:
+    """Ask a replica for its release, once more where it does not answer: it may just be busy."""
+    return deployment.version(instance) or deployment.version(instance)
+
+
 def must_serve(deployment: Deployment, release: str) -> None:
     """End the gate as UNKNOWN unless all requests are served by the release that the descriptor calls current."""
-    served = deployment.served_by(10)
-    if set(served) != {release}:
+    try:
+        eventually(
+            lambda: deployment.served_by(10),
+            within=deployment.deadline.within(READING_S),
+            until=lambda served: set(served) == {release},
+        )
+    except NotInTime as late:
+        served = late.last if isinstance(late.last, Counter) else Counter[str]()
         deployment.undecidable(
             f"before the drill requests are served by {told(served)}, not by {release} alone", "releases.current"
         )
@@ -191,6 +204,26 @@ def first_words(transactions: Sequence[Transaction]) -> str:
     return "; ".join(
         f"{one.marker} ({one.variant}): {one.outcome}, {one.error or 'no reason'}" for one in transactions[:3]
     )
+
+
+def work_again(deployment: Deployment, n: int) -> list[Transaction]:
+    """Have work done; what was not taken in at first is handed in once more, what is late is awaited."""
+    tried = awaited(deployment, deployment.transact("ok", n))
+    taken = [one for one in tried if one.accepted]
+    return taken + (awaited(deployment, deployment.transact("ok", n - len(taken))) if len(taken) < n else [])
+
+
+def forgotten(deployment: Deployment, markers: Iterable[str]) -> list[str]:
+    """Give the markers under which nothing is stored any more; UNKNOWN when that cannot be asked."""
+    gone = []
+    for marker in markers:
+        try:
+            eventually(lambda marker=marker: deployment.recall(marker), within=deployment.deadline.within(READING_S))  # type: ignore[misc]
+        except NotInTime as late:
+            if late.last is None:
+                deployment.undecidable(f"what was stored under {marker} cannot be asked for", "workload.remember.read")
+            gone.append(marker)
+    return gone
 
 
 def changed(deployment: Deployment, written: Sequence[Transaction]) -> list[str]:
