@@ -82,6 +82,15 @@ class Inspects(Protocol):
         ...
 
 
+@runtime_checkable
+class ListsProcesses(Protocol):
+    """A target that can list every process of the machine it runs on, as any user of that machine can."""
+
+    def all_processes(self) -> Sequence[ProcessFacts]:
+        """All processes with their arguments, those of this run left out; environments are not read."""
+        ...
+
+
 def attach(file: DescriptorFile) -> Target:
     """Give the target that the descriptor's `driver` names; nothing is contacted yet."""
     scheme, _, rest = file.descriptor.driver.partition(":")

@@ -11,13 +11,13 @@ from glob import glob
 from pathlib import Path
 
 from readiness.deployment import Deployment
-from readiness.errors import TargetError
+from readiness.errors import Undecidable
 from readiness.evidence.files import contents_of
 from readiness.evidence.leaks import Leak, LeakScanner, is_telling
 from readiness.evidence.logs import LogMark
 from readiness.gate import at_most, gate
 from readiness.needs import any_of, canaries, capability, levels
-from readiness.target import Inspects, ProcessFacts
+from readiness.target import Inspects, ListsProcesses, ProcessFacts
 
 _SECRET_OPTION = re.compile(
     r"--?(?:[a-z0-9]+[-_])*(?:token|api[-_]?key|secret[-_]?key|access[-_]?key|password|passwd|secret|requirepass|masterauth)",
@@ -37,10 +37,11 @@ _SHOWN = 4
     version=1,
     why="A secret on a command line is shown to every user of the machine by `ps`; one in a log or an artefact is "
     "copied to places that nobody protects.",
-    measures="Looks at arguments and environment of every process of every service and its children, at all logs, and "
-    "at the declared files (configuration, artefacts; inside archives too) for every secret that the descriptor "
-    "declares, in plain, encoded or shortened form, and for credentials known by their format or by the option or "
-    "variable that holds them. Files of the store may hold them, and may not be open to every user of the machine.",
+    measures="Looks at arguments and environment of every process of every service and its children, at the "
+    "arguments of all other processes of the machine where the driver sees them, at all logs, and at the declared "
+    "files (configuration, artefacts; inside archives too) for every secret that the descriptor declares, in plain, "
+    "encoded or shortened form, and for credentials known by their format or by the option or variable that holds "
+    "them. Files of the store may hold them, and may not be open to every user of the machine.",
     red="A secret outside the declared store, or a file of the store that everybody can read; told by place, kind and "
     "a salted hash.",
     mend="Hand secrets over in files of mode 0600 or by a secret store, never as arguments or environment; take what "
@@ -90,14 +91,16 @@ def _in_processes(deployment: Deployment, scanner: LeakScanner, hidden: list[str
     target = deployment.target
     assert isinstance(target, Inspects)
     leaks: list[Leak] = []
+    looked_at: set[int] = set()
     for service, spec in deployment.descriptor.services.items():
         try:
             processes = target.processes(service)
-        except TargetError as error:
+        except Undecidable as error:
             hidden.append(f"the processes of {service} ({error}); services.{service}.process")
             continue
         if not processes and spec.replicas:
             hidden.append(f"no process of {service} was found; services.{service}.process")
+        looked_at |= {process.pid for process in processes}
         for process in processes:
             place = f"process {process.pid} of {service}"
             leaks += _in_arguments(scanner, process.argv, f"the arguments of {place}")
@@ -105,7 +108,15 @@ def _in_processes(deployment: Deployment, scanner: LeakScanner, hidden: list[str
                 hidden.append(f"the environment of {place}")
             else:
                 leaks += _in_environment(scanner, process, f"the environment of {place}")
+    if isinstance(target, ListsProcesses):
+        # supervisors and jobs beside the services: anybody sees their arguments, so what is known is looked for there
+        others = [process for process in target.all_processes() if process.pid not in looked_at]
+        leaks += [leak for p in others for leak in _known_in_arguments(scanner, p)]
     return leaks
+
+
+def _known_in_arguments(scanner: LeakScanner, process: ProcessFacts) -> list[Leak]:
+    return scanner.find_known("\n".join(process.argv), f"the arguments of process {process.pid} ({process.name})")
 
 
 def _in_arguments(scanner: LeakScanner, argv: Sequence[str], place: str) -> list[Leak]:

@@ -111,6 +111,8 @@ class Small:
     background: Callable[[], list[LogLine]] = list
     secrets: Mapping[str, str] = field(default_factory=lambda: {"secrets.canaries.key": TOKEN})
     processes: list[ProcessFacts] = field(default_factory=list)
+    others: list[ProcessFacts] = field(default_factory=list)
+    """Processes of the machine that belong to no service."""
     attempts: Callable[[str, str, MadeUp | None], tuple[str, int]] | None = None
     audited: Callable[[dict[str, str]], dict[str, str] | None] = lambda record: record
     verifies: Callable[[list[dict[str, str]]], bool] = lambda _records: True
@@ -249,6 +251,9 @@ class Stage(Judgement):
 
     def processes(self, service: str) -> list[ProcessFacts]:
         return self.small.processes if service == "worker" else [ProcessFacts(1, "front", ("front",), {})]
+
+    def all_processes(self) -> list[ProcessFacts]:
+        return [*self.small.processes, *self.small.others]
 
     @contextmanager
     def step(self, title: str) -> Any:

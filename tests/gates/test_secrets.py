@@ -81,6 +81,12 @@ def test_what_only_looks_like_a_secret_passes(small: Small, tmp_path: Path) -> N
     assert run(tmp_path, small)[0] is Outcome.PASS
 
 
+def test_a_secret_in_the_arguments_of_a_job_beside_the_services_fails(tmp_path: Path) -> None:
+    small = Small(processes=HEALTHY.processes, others=[ProcessFacts(9, "backup-job", ("job", f"-k{TOKEN}"), None)])
+    outcome, told = run(tmp_path, small)
+    assert outcome is Outcome.FAIL and "backup-job" in told
+
+
 def in_log(folder: Path) -> None:
     (folder / "worker.log").write_text(f'{{"msg": "calling with {TOKEN}"}}\n')
 

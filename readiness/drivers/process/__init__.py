@@ -101,6 +101,15 @@ class ProcessTarget:
                 f"{instance.name}: no right to kill process {pid}", f"run as the user that {service} runs as"
             ) from None
 
+    def all_processes(self) -> Sequence[ProcessFacts]:
+        """List every process of this machine with its arguments, but not this run's own and what started it."""
+        mine = _protected() - {1}
+        return [
+            ProcessFacts(process.pid, process.info["name"] or "", tuple(process.info["cmdline"] or ()), None)
+            for process in psutil.process_iter(["name", "cmdline"])
+            if process.pid not in mine
+        ]
+
     def processes(self, service: str) -> Sequence[ProcessFacts]:
         """Look at the processes of a service and at all their descendants."""
         place = self._services[service].process
