@@ -102,14 +102,13 @@ class Progress:
         if gate is None:
             return Text(f"  {self._step}", style="dim")
         spent_s = time.monotonic() - self._since_s
-        line = Text(f"  {self._done + 1}/{len(self._gates)} ", style="cyan")
-        line.append(gate.id, style="bold").append(f" {gate.claim}")
+        line = Text(f"  {self._done + 1}/{len(self._gates)}", style="cyan")
+        line.append(f" · about {_clock(self._left_s(spent_s))} left · ", style="cyan")
+        line.append(gate.id, style="bold").append(f" {gate.claim} · {_clock(spent_s)}")
         if self._broken:
             line.append(f" · broken now: {', '.join(self._broken.values())}", style="red")
         if self._step:
             line.append(f" · {self._step}", style="dim")
-        line.append(f" · {format_duration(round(spent_s))}", style="dim")
-        line.append(f" · about {format_duration(self._left_s(spent_s))} left", style="cyan")
         return line
 
     def _left_s(self, spent_s: float) -> float:
@@ -122,6 +121,11 @@ class Progress:
 
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True, highlight=False)
+
+
+def _clock(seconds: float) -> str:
+    """Minutes and seconds, of one width from one moment to the next."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 class WatchedHistory(History):

@@ -169,7 +169,7 @@ def _console(reporter: pytest.TerminalReporter | None) -> Console:
         force_terminal=bool(reporter.isatty()),
         color_system=colours if reporter.hasmarkup else None,
         no_color=not reporter.hasmarkup,
-        width=None if reporter.isatty() else max(reporter._tw.fullwidth, 100),
+        width=reporter._tw.fullwidth if reporter.isatty() else max(reporter._tw.fullwidth, 100),
         emoji=False,
         markup=False,
     )
