@@ -29,7 +29,10 @@ def main() -> int:
         decisions[card["decision"]] += 1
         alarmed = [gate["id"] for gate in card["gates"] if gate["state"] != "PASS"]
         alarms.update(alarmed)
-        print(f"run {number}: {card['decision']}, exit {done.returncode}, {seconds[-1]:.0f} s, not passed: {alarmed}", flush=True)
+        print(
+            f"run {number}: {card['decision']}, exit {done.returncode}, {seconds[-1]:.0f} s, not passed: {alarmed}",
+            flush=True,
+        )
     seconds.sort()
     print(f"decisions: {dict(decisions)}; not passed, by gate: {dict(alarms)}")
     print(f"seconds a run: {seconds[0]:.0f} / {seconds[len(seconds) // 2]:.0f} / {seconds[-1]:.0f} (min/median/max)")
