@@ -13,6 +13,11 @@ from readiness.errors import Undecidable
 T = TypeVar("T")
 
 
+SLOWEST_S = 1.0
+SHARE_OF_WAIT = 0.1
+"""A look comes at most a tenth of the time waited after the last one, and never more than `SLOWEST_S` after it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deadline:
     """A moment by which something must have ended, handed down to every call that can take time."""
@@ -70,7 +75,9 @@ def eventually(
             return value
         if last_try:
             raise NotInTime(time.monotonic() - began_s, value)
-        time.sleep(min(every_s, deadline.left_s))
+        # The longer the wait, the rarer the look, or the asking itself would slow a busy deployment down.
+        pause_s = max(every_s, min(SLOWEST_S, (time.monotonic() - began_s) * SHARE_OF_WAIT))
+        time.sleep(min(pause_s, deadline.left_s))
 
 
 class Pace:
