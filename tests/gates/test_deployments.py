@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from readiness.gates import rollouts
+from readiness.gates import deployments, rollouts
 from readiness.gates.deployments import (
     deployed_artifact_passed_its_tests,
     previous_release_reads_new_state,
@@ -26,6 +26,7 @@ SKIPPED = "<testcase name='a'><skipped/></testcase>"
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SERVES_WITHIN_S", "READING_S", "LATE_S"):
         monkeypatch.setattr(rollouts, name, 0.1)
+    monkeypatch.setattr(deployments, "ALONE_WITHIN_S", 0.1)
 
 
 def report(folder: Path, *suites: str) -> None:
@@ -205,6 +206,10 @@ def broken(_house: House, one: Transaction) -> Transaction:
         (Faults(reread=lambda house, one: altered(house, one) if house.undone else one), Outcome.FAIL),
         (Faults(routed=lambda house, _n: "" if house.release == OLD else house.release), Outcome.FAIL),
         (Faults(procedure={"rollback": lambda house, _g: house.put(NEXT) or ended("rollback")}), Outcome.UNKNOWN),  # type: ignore[func-returns-value]
+        (
+            Faults(routed=lambda house, n: NOW if house.release == OLD and n % 10 == 0 else house.release),
+            Outcome.UNKNOWN,
+        ),
         (Faults(transaction=broken), Outcome.UNKNOWN),
     ],
 )
