@@ -13,13 +13,12 @@ from readiness.catalogue import all_gates
 from readiness.gate import Gate
 from readiness.loading import DescriptorFile
 from readiness.plan import Plan
-from readiness.policy import Policy
 from readiness.records import to_json
 
 DISTRIBUTION = "nexus-readiness"
 
 
-def preamble(plan: Plan, file: DescriptorFile, policy: Policy, run_id: str, selected: Sequence[Gate]) -> dict[str, Any]:
+def preamble(plan: Plan, file: DescriptorFile, run_id: str, selected: Sequence[Gate]) -> dict[str, Any]:
     """The data of a history's first event; it holds everything that a report says beside the findings."""
     descriptor, scenario = file.descriptor, plan.scenario
     return {
@@ -45,8 +44,8 @@ def preamble(plan: Plan, file: DescriptorFile, policy: Policy, run_id: str, sele
         "gates": [to_json(gate.info) for gate in plan.gates],
         "selected": [gate.info.id for gate in selected],
         "policy": {
-            "limits": [change.model_dump(mode="json") for change in policy.limits],
-            "not_yet": [entry.model_dump(mode="json") for entry in policy.not_yet],
+            "limits": [change.model_dump(mode="json") for change in plan.policy.limits],
+            "not_yet": [entry.model_dump(mode="json") for entry in plan.policy.not_yet],
         },
         "environment": {
             "python": platform.python_version(),

@@ -66,30 +66,16 @@ class Run:
         file = plan.file or self._start_embedded()
         descriptor = file.descriptor
         self._release = descriptor.releases.current if descriptor.releases else ""
-        credentials, target, policy = Credentials.load(file, self._redactor), attach(file), plan.policy
+        credentials, target = Credentials.load(file, self._redactor), attach(file)
         self._state = state = State(file.resolve(descriptor.state), descriptor.name)
-        lease = self._held.enter_context(
-            state.lease(holder(f"pytest --readiness, scenario {plan.scenario.name}"), LEASE_S)
-        )
-        heartbeat = self._held.enter_context(Heartbeat(lease.renew, LEASE_S / 3))
-        history = WatchedHistory.open(folder, self._redactor, progress)
+        heartbeat = self._hold(state)
+        self._history = history = WatchedHistory.open(folder, self._redactor, progress)
         self._held.callback(history.close)
-        history.append("run", **preamble(plan, file, policy, folder.name, selected))
-        self._history = history
-        limits = Limits(policy, descriptor.objectives, [gate.info for gate in plan.gates], at, descriptor.name)
-        self._session = session = Session(
-            file,
-            target,
-            credentials,
-            history,
-            state,
-            self._redactor,
-            limits,
-            folder,
-            folder.name,
-            progress,
-            owns_deployment=plan.file is None,
-        )
+        history.append("run", **preamble(plan, file, folder.name, selected))
+        infos = [gate.info for gate in plan.gates]
+        limits = Limits(plan.policy, descriptor.objectives, infos, at, descriptor.name)
+        parts = (file, target, credentials, history, state, self._redactor, limits, folder, folder.name, progress)
+        self._session = session = Session(*parts, owns_deployment=plan.file is None)
         refuse_if_broken(session.heal(progress.tell), file)
         budget = plan.scenario.time_budget
         self._judging = Judging(
@@ -165,6 +151,12 @@ class Run:
             self._terminal.summary(self._summary)
         for note in self._notes:
             self._terminal.warn(note)
+
+    def _hold(self, state: State) -> Heartbeat:
+        """Take the lease and renew it until the end of the run."""
+        who = holder(f"pytest --readiness, scenario {self._plan.scenario.name}")
+        lease = self._held.enter_context(state.lease(who, LEASE_S))
+        return self._held.enter_context(Heartbeat(lease.renew, LEASE_S / 3))
 
     def _start_embedded(self) -> DescriptorFile:
         embedded = Embedded(self._terminal.progress.tell)
