@@ -154,13 +154,16 @@ def _confused(
 
 
 def try_to_tamper(deployment: Deployment) -> int:
-    """Try what nobody may do (`as: []`) as every level; being let through is a violation. Gives how many ways."""
+    """Try what nobody may do (`as: []`) as every level; being let through is a violation.
+
+    Gives how many ways were really refused: one that is not there at all shows nothing.
+    """
     ways = [name for name, spec in deployment.descriptor.operations.items() if not spec.as_levels]
     tried = at_once([cell(deployment, name, level) for name in ways for level in deployment.level_names()])
     let = [f"{a.level} may {a.operation} ({a.code})" for a in tried if a.decision == "allowed"]
     if ways:
         deployment.measure("tampering_let_through", len(let), at_most=0, detail=some(let))
-    return len(ways)
+    return len({a.operation for a in tried} - {a.operation for a in tried if a.decision != "denied"})
 
 
 def judge_permanence(deployment: Deployment, earlier: AuditLog, later: AuditLog) -> None:
@@ -178,14 +181,18 @@ def judge_verification(deployment: Deployment, log: AuditLog) -> bool:
     changed = [name for name in (fields.actor, fields.operation, fields.outcome) if name is not None]
     with tempfile.TemporaryDirectory(prefix="readiness-audit-") as folder, deployment.step("verify tampered copies"):
         shape = _accepted_shape(deployment, Path(folder), log)
-        accepted = []
-        for what, records in tampered(log.records, changed):
-            ran = _verify(deployment, Path(folder), shape(records))
-            if ran.timed_out or ran.exit_code is None:
-                deployment.undecidable(f"the verification did not end: {ran.told()}", "procedures.audit_verify.within")
-            accepted += [what] if ran.ok else []
+        copies = [(what, shape(records)) for what, records in tampered(log.records, changed)]
+        ended = at_once([_verifying(deployment, Path(folder), text) for _, text in copies])
+    hanging = next((ran for ran in ended if ran.timed_out or ran.exit_code is None), None)
+    accepted = [what for (what, _), ran in zip(copies, ended, strict=True) if ran.ok]
     deployment.measure("tampered_copies_accepted", len(accepted), at_most=0, detail=some(accepted))
+    if hanging is not None:
+        deployment.undecidable(f"the verification did not end: {hanging.told()}", "procedures.audit_verify.within")
     return True
+
+
+def _verifying(deployment: Deployment, folder: Path, text: str) -> Callable[[], Ran]:
+    return lambda: _verify(deployment, folder, text)
 
 
 def _accepted_shape(deployment: Deployment, folder: Path, log: AuditLog) -> Callable[[Sequence[Record]], str]:
@@ -204,7 +211,7 @@ def _accepted_shape(deployment: Deployment, folder: Path, log: AuditLog) -> Call
 
 
 def _verify(deployment: Deployment, folder: Path, text: str) -> Ran:
-    path = folder / "audit.jsonl"
+    path = folder / f"{uuid.uuid4().hex}.jsonl"
     path.write_text(text, encoding="utf-8")
     return deployment.run("audit_verify", file=str(path))
 

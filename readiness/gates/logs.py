@@ -264,7 +264,7 @@ def _errors_or_unknown(
     if not errors:
         told = probes[0].told() if probes else "no failing transaction could be sent"
         deployment.undecidable(f"no error record was seen: {told}", "evidence.logs.files, log_fields.level")
-    if not scanner.known:
+    if not scanner.known or not deployment.descriptor.secrets.canaries:
         deployment.undecidable("no secret is known to look for", "secrets.canaries: {<name>: {file: …}}")
 
 

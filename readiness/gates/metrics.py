@@ -66,6 +66,7 @@ class _Path:
 def task_counters_match_the_work(deployment: Deployment) -> None:
     """The counters of tasks and their times rise by exactly the work that was done, failed tasks included."""
     specs = _declared(deployment)
+    _all_shown_or_unknown(deployment)
     with deployment.step("see that nothing else is counted"):
         _still_or_unknown(deployment)
     paths = {}
@@ -104,6 +105,23 @@ def _declared(deployment: Deployment) -> dict[str, Variant]:
     if not any(spec.counts.get(FAILED) for spec in found.values()):
         deployment.undecidable("no path makes a failed task", f"workload.failing.counts: {{{FAILED}: <n>}}")
     return found
+
+
+def _all_shown_or_unknown(deployment: Deployment) -> None:
+    """End the gate as UNKNOWN where a replica that counts is not read: what it counts would be missed."""
+    source = deployment.descriptor.evidence.metrics
+    if source is None or source.prometheus:
+        return
+    shown = Counter(deployment.metrics().services.values())
+    counting = {name for meaning in (DONE, FAILED, SECONDS, TIMINGS) for name in deployment.signal(meaning).services}
+    for name in sorted(counting):
+        spec = deployment.descriptor.services.get(name)
+        if spec is not None and shown[name] < spec.replicas:
+            line = "metrics: /metrics" if spec.metrics is None else "instances: {file_sd: <file>}"
+            deployment.undecidable(
+                f"the metrics of {shown[name]} of {spec.replicas} replicas of {name} are read",
+                f"services.{name}.{line}",
+            )
 
 
 def _walk(deployment: Deployment, name: str, spec: Variant) -> _Path:

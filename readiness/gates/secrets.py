@@ -16,7 +16,7 @@ from readiness.evidence.files import contents_of
 from readiness.evidence.leaks import Leak, LeakScanner, is_telling
 from readiness.evidence.logs import LogMark
 from readiness.gate import at_most, gate
-from readiness.needs import any_of, canaries, capability, levels
+from readiness.needs import canaries, capability
 from readiness.target import Inspects, ListsProcesses, ProcessFacts
 
 _SECRET_OPTION = re.compile(
@@ -46,7 +46,7 @@ _SHOWN = 4
     "a salted hash.",
     mend="Hand secrets over in files of mode 0600 or by a secret store, never as arguments or environment; take what "
     "leaked out of the place, and change it.",
-    needs=[capability(Inspects), any_of(canaries(), levels())],
+    needs=[capability(Inspects), canaries()],
     limits={"leaks": at_most(0, "", "seed: secure secret storage; catalogue: 0")},
     typical_s=3,
 )

@@ -81,6 +81,7 @@ def describe(**changes: Any) -> dict[str, Any]:
             "cause": "why",
         },
         "evidence": {"logs": {"files": ["*.log"]}, "metrics": {"scrape": True}},
+        "secrets": {"canaries": {"key": {"env": "X"}}},
         "signals": {
             "tasks_done_total": {"metric": "jobs_total", "labels": {"end": "good"}},
             "tasks_failed_total": {"metric": "jobs_total", "labels": {"end": "bad"}},

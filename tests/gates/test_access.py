@@ -141,6 +141,13 @@ def test_nothing_that_shows_permanence_is_unknown(tmp_path: Path) -> None:
     assert outcome is Outcome.UNKNOWN and "audit_verify" in told
 
 
+def test_a_way_to_tamper_that_is_not_there_shows_nothing(tmp_path: Path) -> None:
+    decide = when(lambda o, lv, m: o == "erase", "error", 405)
+    changes = {"procedures": {"audit": {"run": ["audit"]}}}
+    assert run(record, tmp_path, Small(attempts=decide), **changes)[0] is Outcome.UNKNOWN
+    assert run(record, tmp_path, Small(), **changes)[0] is Outcome.PASS
+
+
 @pytest.mark.parametrize("gone", ["levels", "operations"])
 def test_hidden_evidence_is_unknown(gone: str, tmp_path: Path) -> None:
     assert run(matrix, tmp_path, Small(), **{gone: {}})[0] is Outcome.UNKNOWN

@@ -210,7 +210,9 @@ def test_a_leak_is_told_without_the_secret(tmp_path: Path) -> None:
     assert TOKEN not in kept
 
 
-@pytest.mark.parametrize("gone", ["log_fields__cause", "log_fields__operation", "workload__failing"])
+@pytest.mark.parametrize(
+    "gone", ["log_fields__cause", "log_fields__operation", "workload__failing", "secrets__canaries"]
+)
 def test_errors_that_cannot_be_judged_are_unknown(gone: str, tmp_path: Path) -> None:
     assert judge(error_records_tell_the_cause_and_no_secret, tmp_path, Small(), **{gone: None})[0] is Outcome.UNKNOWN
 

@@ -83,3 +83,17 @@ def test_work_of_others_is_unknown(tmp_path: Path) -> None:
     counts = {"tasks_done_total": 2, "tasks_failed_total": 0, "workflows_submitted_total": 1}
     changes = {"signals__workflows_submitted_total": submitted, "workload__ok__counts": counts}
     assert judge(task_counters_match_the_work, tmp_path, small, **changes)[0] is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"services__worker": {"replicas": 2, "metrics": "/metrics"}}, {"services__helper": {"replicas": 1}}],
+)
+def test_a_replica_whose_counts_are_not_read_is_unknown(changes: dict[str, object], tmp_path: Path) -> None:
+    signal = {"metric": "jobs_total", "labels": {"end": "good"}, "services": ["worker", *_named(changes)]}
+    outcome, told = judge(task_counters_match_the_work, tmp_path, Small(), signals__tasks_done_total=signal, **changes)
+    assert outcome is Outcome.UNKNOWN and "services." in told
+
+
+def _named(changes: dict[str, object]) -> list[str]:
+    return [key.partition("__")[2] for key in changes if key != "services__worker"]
