@@ -22,7 +22,7 @@ from readiness.redaction import Redactor
 from readiness.templates import fill
 from readiness.waiting import Deadline, NotInTime, eventually
 
-_MAX_OUTPUT_BYTES = 1 << 20
+_MAX_OUTPUT_BYTES = 8 << 20  # an audit log of some years of drills
 _MAX_WRITTEN_BYTES = 64 << 20
 _GRACE_S = 2.0
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "SYSTEMROOT")
@@ -158,7 +158,7 @@ class Procedures:
         stream.seek(0)
         raw = stream.read(_MAX_OUTPUT_BYTES + 1)
         text = raw[:_MAX_OUTPUT_BYTES].decode("utf-8", "replace")
-        return self._redactor.redact(text) + ("\n[cut at 1 MiB]" if len(raw) > _MAX_OUTPUT_BYTES else "")
+        return self._redactor.redact(text) + ("\n[cut at 8 MiB]" if len(raw) > _MAX_OUTPUT_BYTES else "")
 
 
 def _ended(process: subprocess.Popen[bytes], deadline: Deadline, outputs: Sequence[IO[bytes]]) -> bool:

@@ -99,7 +99,7 @@ def main() -> int:
         print("begun", flush=True)
         time.sleep(300)
     elif COMMAND == "flood":
-        print("y" * (3 << 20))
+        print("y" * (9 << 20))
     else:
         return 2
     return 0
