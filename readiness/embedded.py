@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -11,9 +12,14 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psutil
+
 from readiness.errors import ReadinessError
 from readiness.nexus_command import COMMAND
 
+PREFIX = "readiness-"
+OWNER = "owner.json"
+"""Which process a deployment belongs to: its pid and start, so that a reused pid is not taken for it."""
 UP_WITHIN_S = 120.0
 """Far more than a start takes: what is slower than this is not slow but stuck."""
 DOWN_WITHIN_S = 60.0
@@ -35,7 +41,10 @@ class Embedded:
 
     def start(self) -> Path:
         """Start it, pass its progress on, and return the path of its descriptor; raise NotStarted otherwise."""
-        self._home = Path(tempfile.mkdtemp(prefix="readiness-"))
+        self._sweep()
+        self._home = Path(tempfile.mkdtemp(prefix=PREFIX))
+        mine = psutil.Process()
+        (self._home / OWNER).write_text(json.dumps([mine.pid, mine.create_time()]), encoding="utf-8")
         lines: list[str] = []
         self._starting = process = _spawn((*self._command, "up", "--dir", str(self._home)), self._home)
         reader = threading.Thread(target=self._read, args=(process, lines), daemon=True)
@@ -50,6 +59,15 @@ class Embedded:
             said = lines[-1] if lines else "it said nothing"
             raise NotStarted(f"the embedded deployment did not start (exit {code}): {said}")
         return descriptor
+
+    def _sweep(self) -> None:
+        """Stop what a run that was killed left: it had no chance to."""
+        for owner in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{OWNER}"):
+            if _orphaned(owner):
+                self._tell("stopping what a killed run left")
+                left = Embedded(self._tell, self._command)
+                left._home = owner.parent
+                left.stop()
 
     def stop(self) -> str:
         """Stop it and remove its folder, also when it was only half started; return what could not be done, or ""."""
@@ -77,6 +95,19 @@ class Embedded:
                     lines.append(text)
                     if not text.endswith(".yaml"):
                         self._tell(text)
+
+
+def _orphaned(owner: Path) -> bool:
+    """Whether the run that started a deployment of this user is gone."""
+    try:
+        if owner.stat().st_uid != os.getuid():
+            return False
+        pid, started_s = json.loads(owner.read_bytes())
+        return bool(abs(psutil.Process(pid).create_time() - started_s) > 2.0)
+    except psutil.NoSuchProcess:
+        return True
+    except (OSError, ValueError, TypeError, psutil.Error):
+        return False
 
 
 def _spawn(argv: Sequence[str], home: Path) -> subprocess.Popen[str]:

@@ -95,8 +95,7 @@ class Hooks:
         except ReadinessError as error:
             pytest.exit(str(error), returncode=int(pytest.ExitCode.INTERNAL_ERROR))
         except KeyboardInterrupt as interrupt:
-            told = f"interrupted by {interrupt or 'Ctrl-C'}: no gate ran after this, the score is of those that did"
-            pytest.exit(told, returncode=int(pytest.ExitCode.INTERRUPTED))
+            pytest.exit(f"interrupted by {interrupt or 'Ctrl-C'}", returncode=int(pytest.ExitCode.INTERRUPTED))
         finally:
             with shielded():
                 self._run.end(self._interrupts.received)

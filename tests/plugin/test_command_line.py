@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from readiness import catalogue, cli, explain, nexus_command
-from readiness.embedded import Embedded, NotStarted
+from readiness.embedded import OWNER, Embedded, NotStarted
 from readiness.folders import find_run, new_folder, point_latest
 from tests.plugin.conftest import Judge
 
@@ -108,6 +110,24 @@ def test_the_embedded_deployment_leaves_nothing(tmp_path: Path) -> None:
     assert said == ["starting"]
     assert embedded.stop() == ""
     assert not descriptor.parent.exists()
+
+
+def test_what_a_killed_run_left_is_stopped_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "nexus.py"
+    program.write_text(NEXUS, encoding="utf-8")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    killed, running = tmp_path / "readiness-killed", tmp_path / "readiness-running"
+    for folder, process in ((killed, subprocess.Popen([sys.executable, "-c", ""])), (running, psutil.Process())):
+        folder.mkdir()
+        (folder / "descriptor.yaml").touch()
+        started = psutil.Process(process.pid).create_time()
+        (folder / OWNER).write_text(json.dumps([process.pid, started]), encoding="utf-8")
+        if isinstance(process, subprocess.Popen):
+            process.wait()
+    embedded = Embedded(lambda _: None, [sys.executable, str(program)])
+    embedded.start()
+    assert (killed.exists(), running.exists()) == (False, True)
+    assert embedded.stop() == ""
 
 
 def test_an_embedded_deployment_that_does_not_start_says_why(tmp_path: Path) -> None:
