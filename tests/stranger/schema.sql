@@ -5,7 +5,7 @@ CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, marker 
 CREATE :unlogged TABLE preferences (person text PRIMARY KEY, value text NOT NULL);
 CREATE TABLE journal (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, entry text NOT NULL);
 -- the index is derived: a restore builds it again
-CREATE UNLOGGED TABLE word_index (word text, document int);
+CREATE TABLE word_index (word text, document int);
 
 INSERT INTO settings VALUES ('currency', 'EUR'), ('retention', '30 d');
 INSERT INTO documents VALUES
