@@ -18,6 +18,7 @@ from readiness.errors import ReadinessError
 from readiness.nexus_command import COMMAND
 
 PREFIX = "readiness-"
+HOME = "nexus"
 OWNER = "owner.json"
 """Which process a deployment belongs to: its pid and start, so that a reused pid is not taken for it."""
 UP_WITHIN_S = 120.0
@@ -36,17 +37,17 @@ class Embedded:
     def __init__(self, tell: Callable[[str], None], command: Sequence[str] = COMMAND) -> None:
         self._tell = tell
         self._command = tuple(command)
-        self._home: Path | None = None
+        self._folder: Path | None = None
         self._starting: subprocess.Popen[str] | None = None
 
     def start(self) -> Path:
         """Start it, pass its progress on, and return the path of its descriptor; raise NotStarted otherwise."""
         self._sweep()
-        self._home = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         mine = psutil.Process()
-        (self._home / OWNER).write_text(json.dumps([mine.pid, mine.create_time()]), encoding="utf-8")
+        (self._folder / OWNER).write_text(json.dumps([mine.pid, mine.create_time()]), encoding="utf-8")
         lines: list[str] = []
-        self._starting = process = _spawn((*self._command, "up", "--dir", str(self._home)), self._home)
+        self._starting = process = _spawn((*self._command, "up", "--dir", str(self._folder / HOME)), self._folder)
         reader = threading.Thread(target=self._read, args=(process, lines), daemon=True)
         reader.start()
         try:
@@ -71,20 +72,20 @@ class Embedded:
 
     def stop(self) -> str:
         """Stop it and remove its folder, also when it was only half started; return what could not be done, or ""."""
-        if self._home is None:
+        if self._folder is None:
             return ""
-        home, self._home = self._home, None
+        folder, self._folder = self._folder, None
         if self._starting is not None and self._starting.poll() is None:
             _end(self._starting)
-        process = _spawn((*self._command, "down", "--dir", str(home)), home)
+        process = _spawn((*self._command, "down", "--dir", str(folder / HOME)), folder)
         try:
             said, _ = process.communicate(timeout=DOWN_WITHIN_S)
         except subprocess.TimeoutExpired:
             _end(process)
-            return f"the embedded deployment in {home} did not stop within {DOWN_WITHIN_S:.0f} s"
+            return f"the embedded deployment in {folder} did not stop within {DOWN_WITHIN_S:.0f} s"
         if process.returncode != 0:
-            return f"the embedded deployment in {home} did not stop: {(said.strip().splitlines() or ['?'])[-1]}"
-        shutil.rmtree(home, ignore_errors=True)
+            return f"the embedded deployment in {folder} did not stop: {(said.strip().splitlines() or ['?'])[-1]}"
+        shutil.rmtree(folder, ignore_errors=True)
         return ""
 
     def _read(self, process: subprocess.Popen[str], lines: list[str]) -> None:
@@ -110,14 +111,14 @@ def _orphaned(owner: Path) -> bool:
         return False
 
 
-def _spawn(argv: Sequence[str], home: Path) -> subprocess.Popen[str]:
+def _spawn(argv: Sequence[str], folder: Path) -> subprocess.Popen[str]:
     """Start a command in a session of its own, so that Ctrl-C reaches this process alone and nothing dies halfway.
 
-    What the command remembers of a user goes into its home: `readiness down` must go on meaning the user's own.
+    What the command remembers of a user goes into the run's own folder: `readiness down` must go on meaning the user's own.
     """
     return subprocess.Popen(
         argv,
-        env={**os.environ, "XDG_STATE_HOME": str(home / "user")},
+        env={**os.environ, "XDG_STATE_HOME": str(folder)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -21,6 +21,7 @@ command, home = sys.argv[1], pathlib.Path(sys.argv[3])
 if command == "up":
     print("starting", flush=True)
     if "refuse" in sys.argv: sys.exit("no port is free")
+    home.mkdir()
     (home / "descriptor.yaml").write_text("readiness: 1")
     print(home / "descriptor.yaml")
 else:
@@ -109,7 +110,7 @@ def test_the_embedded_deployment_leaves_nothing(tmp_path: Path) -> None:
     assert descriptor.is_file()
     assert said == ["starting"]
     assert embedded.stop() == ""
-    assert not descriptor.parent.exists()
+    assert not descriptor.parents[1].exists()
 
 
 def test_what_a_killed_run_left_is_stopped_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +120,6 @@ def test_what_a_killed_run_left_is_stopped_by_the_next(tmp_path: Path, monkeypat
     killed, running = tmp_path / "readiness-killed", tmp_path / "readiness-running"
     for folder, process in ((killed, subprocess.Popen([sys.executable, "-c", ""])), (running, psutil.Process())):
         folder.mkdir()
-        (folder / "descriptor.yaml").touch()
         started = psutil.Process(process.pid).create_time()
         (folder / OWNER).write_text(json.dumps([process.pid, started]), encoding="utf-8")
         if isinstance(process, subprocess.Popen):
