@@ -67,7 +67,7 @@ class Embedded:
             if _orphaned(owner):
                 self._tell("stopping what a killed run left")
                 left = Embedded(self._tell, self._command)
-                left._home = owner.parent
+                left._folder = owner.parent
                 left.stop()
 
     def stop(self) -> str:
@@ -114,7 +114,7 @@ def _orphaned(owner: Path) -> bool:
 def _spawn(argv: Sequence[str], folder: Path) -> subprocess.Popen[str]:
     """Start a command in a session of its own, so that Ctrl-C reaches this process alone and nothing dies halfway.
 
-    What the command remembers of a user goes into the run's own folder: `readiness down` must go on meaning the user's own.
+    What it remembers of a user goes into the run's folder: `readiness down` must go on meaning the user's own.
     """
     return subprocess.Popen(
         argv,
