@@ -29,6 +29,12 @@ else:
 """
 
 
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What real runs on this machine left is not for these tests to find."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
     monkeypatch.setattr(sys, "argv", ["readiness", *arguments])
     with pytest.raises(SystemExit) as left:
@@ -113,10 +119,9 @@ def test_the_embedded_deployment_leaves_nothing(tmp_path: Path) -> None:
     assert not descriptor.parents[1].exists()
 
 
-def test_what_a_killed_run_left_is_stopped_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_run_left_is_stopped_by_the_next(tmp_path: Path) -> None:
     program = tmp_path / "nexus.py"
     program.write_text(NEXUS, encoding="utf-8")
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     killed, running = tmp_path / "readiness-killed", tmp_path / "readiness-running"
     for folder, process in ((killed, subprocess.Popen([sys.executable, "-c", ""])), (running, psutil.Process())):
         folder.mkdir()
