@@ -123,7 +123,7 @@ def prove(
     jobs: Annotated[int, typer.Option(min=1, max=8, help="deployments at a time")] = 1,
     expected: Annotated[Path, typer.Option(help="the foretold verdicts")] = Path("tests/prove/expected.yaml"),
     into: Annotated[Path | None, typer.Option(help="file for the detection matrix, as Markdown")] = None,
-    quick: Annotated[bool, typer.Option(help="no drills in cases whose foretold verdicts need none")] = False,
+    quick: Annotated[bool, typer.Option(help="only those drills that a case's foretold verdicts name")] = False,
 ) -> None:
     """Seed the defects of the reference deployment and compare verdicts with what was foretold."""
     from readiness import prove as proof
