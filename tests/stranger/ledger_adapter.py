@@ -12,7 +12,7 @@ import psycopg
 class Ledger:
     """Orders, questions and preferences over PostgreSQL's own protocol."""
 
-    def __init__(self, options: Mapping[str, Any], addresses: Mapping[str, str]) -> None:
+    def __init__(self, options: Mapping[str, Any], _addresses: Mapping[str, str]) -> None:
         self._options = options
 
     def _ask(self, statement: LiteralString, values: tuple[str, ...], timeout_s: float, name: str = "order") -> Any:
