@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from readiness.deployment import Deployment
-from readiness.descriptor import Releases
 from readiness.gate import at_most, gate
 from readiness.gates.kills import can_be_judged, kill_replicas, must_stay
 from readiness.gates.rollouts import (
@@ -18,6 +17,7 @@ from readiness.gates.rollouts import (
     first_words,
     fleet,
     must_serve,
+    releases_of,
     run_bounded,
     settle,
     told,
@@ -93,7 +93,7 @@ def killed_replicas_are_replaced(deployment: Deployment) -> None:
 )
 def running_versions_fit_together(deployment: Deployment) -> None:
     """All releases that run side by side are declared to fit, and messages pass to the previous release and back."""
-    releases = _releases(deployment)
+    releases = releases_of(deployment)
     with deployment.step("ask every instance for its release"):
         running = fleet(deployment)
         routed = _routed(deployment)
@@ -102,11 +102,6 @@ def running_versions_fit_together(deployment: Deployment) -> None:
     with deployment.step("probe the contract with the previous release"):
         _judge_contract(deployment, releases.current, str(releases.previous))
     _must_be_seen(deployment, running)
-
-
-def _releases(deployment: Deployment) -> Releases:
-    assert deployment.descriptor.releases is not None
-    return deployment.descriptor.releases
 
 
 def _routed(deployment: Deployment) -> set[str]:
@@ -196,7 +191,7 @@ def _must_be_seen(deployment: Deployment, running: Fleet) -> None:
 )
 def bad_release_is_refused(deployment: Deployment) -> None:
     """A release that says it is ready and does not work is refused by the deploy itself, and leaves nothing behind."""
-    releases = _releases(deployment)
+    releases = releases_of(deployment)
     current, bad = releases.current, str(releases.known_bad)
     _must_be_built(deployment, bad)
     must_serve(deployment, current)

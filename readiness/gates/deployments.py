@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from readiness.deployment import Deployment
-from readiness.descriptor import Releases
 from readiness.gate import at_most, gate
 from readiness.gates.rollouts import (
     SAMPLE,
@@ -21,6 +21,7 @@ from readiness.gates.rollouts import (
     lost,
     must_serve,
     promote,
+    releases_of,
     roll_back,
     run_bounded,
     settle,
@@ -29,7 +30,6 @@ from readiness.gates.rollouts import (
 )
 from readiness.gates.suites import DIGEST_LINE, digest_of, judge_age, judge_binding, judge_results, stated
 from readiness.needs import evidence, procedure, release, service, variant, workload
-from readiness.traffic import Traffic
 from readiness.workload import Transaction
 
 ALONE_WITHIN_S = 30.0
@@ -38,11 +38,6 @@ READ_AGAIN = 30
 """About how many results of the drill are read again, spread over its whole time."""
 QUEUED = 8
 """Transactions that are handed in right before the schema changes."""
-
-
-def _releases(deployment: Deployment) -> Releases:
-    assert deployment.descriptor.releases is not None
-    return deployment.descriptor.releases
 
 
 @gate(
@@ -66,7 +61,7 @@ def _releases(deployment: Deployment) -> Releases:
 )
 def deployed_artifact_passed_its_tests(deployment: Deployment) -> None:
     """All required suites ran and passed on the exact artefact that is to be deployed, within the last seven days."""
-    releases = _releases(deployment)
+    releases = releases_of(deployment)
     chosen = releases.candidate or releases.current
     digest = digest_of(deployment, chosen)
     report = deployment.report(chosen)
@@ -127,7 +122,7 @@ def deployed_artifact_passed_its_tests(deployment: Deployment) -> None:
 )
 def rollback_moves_all_traffic(deployment: Deployment) -> None:
     """A rollback moves all traffic and all instances to the previous release in time, and no accepted work is lost."""
-    current, candidate = _releases(deployment).current, _releases(deployment).candidate
+    current, candidate = releases_of(deployment).current, releases_of(deployment).candidate
     assert candidate is not None
     must_serve(deployment, current)
     before = fleet(deployment)
@@ -198,7 +193,7 @@ def _judge_later_traffic(deployment: Deployment, current: str, before: Fleet, la
 )
 def previous_release_reads_new_state(deployment: Deployment) -> None:
     """The previous release reads everything that the current one wrote, works on it, and gives it back whole."""
-    current, previous = _releases(deployment).current, _releases(deployment).previous
+    current, previous = releases_of(deployment).current, releases_of(deployment).previous
     assert previous is not None
     must_serve(deployment, current)
     with deployment.step(f"write state through {current}"):
@@ -207,10 +202,11 @@ def previous_release_reads_new_state(deployment: Deployment) -> None:
     with deployment.change(what, undo=deploy_current(deployment)), deployment.traffic(rate_per_s=2.0) as traffic:
         queued = _hand_in(deployment)
         with deployment.step(f"roll back to {previous}"):
-            _reach_previous(deployment, previous)
+            settled_at = _reach_previous(deployment, previous)
         with deployment.step(f"read and work under {previous}"):
             _judge_state(deployment, "under_previous", written, saved)
-            _judge_in_progress(deployment, [deployment.finish(one) for one in queued], traffic)
+            sent = awaited(deployment, [*(deployment.finish(one) for one in queued), *traffic.finish()])
+            _judge_in_progress(deployment, previous, sent, settled_at)
             later = _work_there(deployment, previous)
             saved.append(_remember(deployment, "old"))
     with deployment.step(f"read again under {current}"):
@@ -237,7 +233,8 @@ def _remember(deployment: Deployment, when: str) -> str:
     return marker
 
 
-def _reach_previous(deployment: Deployment, previous: str) -> None:
+def _reach_previous(deployment: Deployment, previous: str) -> datetime:
+    """Roll back, and give the moment from which the previous release alone served."""
     began_s = time.monotonic()
     ran = run_bounded(deployment, "rollback")
     if not ran.ok:
@@ -256,10 +253,11 @@ def _reach_previous(deployment: Deployment, previous: str) -> None:
             f"the rollback did not lead to {previous} alone: requests are served by {left}",
             "releases.previous: the release that a rollback of the current one leads to",
         )
+    return datetime.now(UTC)
 
 
 def _not_served_by(deployment: Deployment, previous: str, nobody_else: bool = True) -> str:
-    served = deployment.served_by(20)
+    served = deployment.served_by(SAMPLE)
     reached = set(served) == {previous} if nobody_else else served[previous] > 0
     return "" if reached else told(served)
 
@@ -280,16 +278,24 @@ def _hand_in(deployment: Deployment) -> list[Transaction]:
     return [deployment.submit(variant) for _ in range(QUEUED)]
 
 
-def _judge_in_progress(deployment: Deployment, queued: Sequence[Transaction], traffic: Traffic) -> None:
-    sent = awaited(deployment, [*queued, *traffic.finish()])
-    gone = lost(sent)
+def _judge_in_progress(
+    deployment: Deployment, previous: str, sent: Sequence[Transaction], settled_at: datetime
+) -> None:
+    """Judge the work that met the change; what was routed past the previous release afterwards is OPS-DEP-003's."""
+    strays = [one for one in sent if one.started_at > settled_at and one.release not in (None, previous)]
+    gone = [one for one in lost(sent) if one not in strays]
     accepted = sum(one.accepted for one in sent)
     deployment.measure("work_in_progress_lost", len(gone), equals=0, detail=f"of {accepted}: {first_words(gone)}")
+    if strays:
+        deployment.undecidable(
+            f"{len(strays)} transactions were still routed past {previous}: {first_words(strays[:1])}",
+            "see OPS-DEP-003",
+        )
 
 
 def _work_there(deployment: Deployment, previous: str) -> list[Transaction]:
     """Have new work done by the previous release."""
     new = work_again(deployment, 3)
-    failed = [transaction for transaction in new if not transaction.as_meant]
+    failed = [one for one in new if not one.as_meant and one.release in (None, previous)]
     deployment.measure("new_work_failed", len(failed), equals=0, detail=f"by {previous}: {first_words(failed)}")
     return [transaction for transaction in new if transaction.as_meant]

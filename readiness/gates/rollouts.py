@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from readiness.deployment import Deployment
+from readiness.descriptor import Releases
 from readiness.errors import Undecidable
 from readiness.operations import Operation
 from readiness.procedures import Ran
 from readiness.target import Instance
 from readiness.templates import field_of
 from readiness.units import format_duration
-from readiness.waiting import NotInTime, eventually
+from readiness.waiting import Deadline, NotInTime, eventually
 from readiness.workload import Transaction
 
 SAMPLE = 60
@@ -23,7 +24,7 @@ SAMPLE = 60
 is seen with 99.8 %; two samples bound it at 2.5 % with 95 % confidence (1 - 0.05^(1/120), the rule of three)."""
 SERVES_WITHIN_S = 30.0
 READING_S = 20.0
-"""How long one reading may fail before it counts: a request may meet a replica that is just being replaced."""
+"""How long readings may fail before that counts: a request may meet a replica that is just being replaced."""
 LATE_S = 90.0
 """How much longer than its variant's `within` a transaction may take during a drill before it counts as lost."""
 
@@ -31,10 +32,15 @@ Fleet = dict[str, Counter[str | None]]
 """Service → release that an instance says it is (None: it does not tell) → how many."""
 
 
+def releases_of(deployment: Deployment) -> Releases:
+    """Give the declared releases; a gate that uses it needs one of them."""
+    assert deployment.descriptor.releases is not None
+    return deployment.descriptor.releases
+
+
 def deploy_current(deployment: Deployment) -> list[Operation]:
     """Give the undo of a drill that deploys something else: the operators' deploy of the declared current release."""
-    assert deployment.descriptor.releases is not None
-    return [Operation("procedure", "deploy", {"release": deployment.descriptor.releases.current})]
+    return [Operation("procedure", "deploy", {"release": releases_of(deployment).current})]
 
 
 def fleet(deployment: Deployment) -> Fleet:
@@ -216,9 +222,10 @@ def work_again(deployment: Deployment, n: int) -> list[Transaction]:
 def forgotten(deployment: Deployment, markers: Iterable[str]) -> list[str]:
     """Give the markers under which nothing is stored any more; UNKNOWN when that cannot be asked."""
     gone = []
+    deadline = deployment.deadline.within(READING_S)
     for marker in markers:
         try:
-            eventually(lambda marker=marker: deployment.recall(marker), within=deployment.deadline.within(READING_S))  # type: ignore[misc]
+            eventually(lambda marker=marker: deployment.recall(marker), within=deadline)  # type: ignore[misc]
         except NotInTime as late:
             if late.last is None:
                 deployment.undecidable(f"what was stored under {marker} cannot be asked for", "workload.remember.read")
@@ -229,8 +236,9 @@ def forgotten(deployment: Deployment, markers: Iterable[str]) -> list[str]:
 def changed(deployment: Deployment, written: Sequence[Transaction]) -> list[str]:
     """Read transactions again and say which of them are not as they were in what their variant checks."""
     different = []
+    deadline = deployment.deadline.within(READING_S)
     for before in written:
-        now = _settled_reading(deployment, before)
+        now = _settled_reading(deployment, before, deadline)
         if now.outcome != before.outcome:
             different.append(f"{before.marker} ({before.variant}) was {before.outcome}, is {now.outcome} {now.error}")
             continue
@@ -241,12 +249,12 @@ def changed(deployment: Deployment, written: Sequence[Transaction]) -> list[str]
     return different
 
 
-def _settled_reading(deployment: Deployment, before: Transaction) -> Transaction:
+def _settled_reading(deployment: Deployment, before: Transaction, deadline: Deadline) -> Transaction:
     """Read once more where a reading fails: one request may meet a replica that is just being replaced."""
     try:
         return eventually(
             lambda: deployment.reread(before),
-            within=deployment.deadline.within(READING_S),
+            within=deadline,
             every_s=0.3,
             until=lambda now: now.outcome == before.outcome,
         )
