@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+
+from readiness import waiting
 from readiness.deployment import Deployment, Restored
 from readiness.descriptor import Descriptor
 from readiness.errors import Missing
@@ -24,11 +26,12 @@ from readiness.evidence.reports import Report, read_report
 from readiness.facts import FreshBackup
 from readiness.findings import verdict
 from readiness.gate import gate_of
+from readiness.gates import architecture, deployments, kills, rollouts
 from readiness.history import History
 from readiness.inventory import ComponentCount
 from readiness.judgement import Judgement, Records
 from readiness.loading import DescriptorFile
-from readiness.model import GateInfo, Limit, Outcome
+from readiness.model import GateInfo, Outcome
 from readiness.operations import Operation
 from readiness.procedures import Ran
 from readiness.redaction import Redactor
@@ -36,6 +39,7 @@ from readiness.target import Instance
 from readiness.waiting import Deadline
 from readiness.web import Answer
 from readiness.workload import Transaction
+from tests.gates.stage import FixedLimits
 
 OLD, NOW, NEXT, BAD = "1.0", "2.0", "2.1", "2.1-bad"
 COMPONENTS = ("configuration", "knowledge", "operational_state", "user_data", "logs_and_metrics")
@@ -84,23 +88,23 @@ def described(**changes: Any) -> dict[str, Any]:
     return whole
 
 
-class ShortLimits:
-    """The gate's own limits, but those that a drill would wait for are short."""
-
-    def limit(self, gate: GateInfo, name: str) -> tuple[Limit, float | None, bool]:
-        short = {"rollback_s", "serves_s", "clean_s", "ready_s"}
-        own = gate.limits[name]
-        return (replace(own, value=own.value / 100) if name in short else own), None, False
-
-
 @dataclass
 class Clock:
-    """A clock that a test can put forward, in place of the module `time`."""
+    """Time that passes only where somebody sleeps, in place of the module `time`: drills cost no time in tests."""
 
-    ahead_s: float = 0.0
+    now_s: float = 1000.0
 
     def monotonic(self) -> float:
-        return time.monotonic() + self.ahead_s
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += max(seconds, 0.001)
+
+    def rule(self, monkeypatch: pytest.MonkeyPatch) -> Clock:
+        """Let this clock be that of the gates and of all waiting."""
+        for module in (waiting, rollouts, kills, architecture, deployments):
+            monkeypatch.setattr(module, "time", self)
+        return self
 
 
 @dataclass
@@ -129,13 +133,13 @@ class House(Judgement):
         folder.mkdir(exist_ok=True)
         redactor = Redactor()
         run = Path(tempfile.mkdtemp(dir=folder))
-        records = Records("run-0123456789abcdef", run, History.create(run, redactor), redactor, ShortLimits())
+        records = Records("run-0123456789abcdef", run, History.create(run, redactor), redactor, FixedLimits())
         super().__init__(gate, records)
         self.folder, self.data, self.faults = folder, data, faults
         self.descriptor = Descriptor.model_validate(data)
         self.file = DescriptorFile(self.descriptor, folder / "descriptor.yaml")
         self.target = self
-        self.deadline = Deadline.after(60)
+        self.deadline = Deadline.after(3600)
         self.release: str = NOW
         self.before = [OLD]
         self.saved: set[str] = set()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from readiness.gates import architecture, kills, rollouts
 from readiness.gates.architecture import (
     bad_release_is_refused,
     killed_replicas_are_replaced,
@@ -21,11 +20,8 @@ from tests.gates.house import BAD, NOW, OLD, Clock, Faults, House, ended, failed
 
 
 @pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kills, "STEADY_S", 0.05)
-    monkeypatch.setattr(architecture, "ASYNC_S", 0.1)
-    for name in ("SERVES_WITHIN_S", "READING_S", "LATE_S"):
-        monkeypatch.setattr(rollouts, name, 0.1)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock().rule(monkeypatch)
 
 
 def not_of(name: str) -> Callable[[House, Instance], Instance | None]:
@@ -54,17 +50,13 @@ def test_every_killed_replica_is_replaced_by_a_ready_one(faults: Faults, outcome
 
 
 @pytest.mark.parametrize(("share", "outcome"), [(0.8, Outcome.PASS), (1.2, Outcome.FAIL)])
-def test_a_replacement_is_held_to_its_time(
-    share: float, outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock()
-    monkeypatch.setattr(kills, "time", clock)
+def test_a_replacement_is_held_to_its_time(share: float, outcome: Outcome, tmp_path: Path, clock: Clock) -> None:
     asked: dict[int | None, int] = {}
 
     def ready(one: Instance) -> bool | None:
         asked[one.pid] = asked.get(one.pid, 0) + 1
         if one.started == 2.0 and asked[one.pid] == 1:
-            clock.ahead_s += 0.6 * share
+            clock.now_s += 60 * share
         return True
 
     found, why = judge(killed_replicas_are_replaced, tmp_path, Faults(ready=ready))

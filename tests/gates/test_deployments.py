@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from readiness.gates import deployments, rollouts
 from readiness.gates.deployments import (
     deployed_artifact_passed_its_tests,
     previous_release_reads_new_state,
@@ -23,10 +22,8 @@ SKIPPED = "<testcase name='a'><skipped/></testcase>"
 
 
 @pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SERVES_WITHIN_S", "READING_S", "LATE_S"):
-        monkeypatch.setattr(rollouts, name, 0.1)
-    monkeypatch.setattr(deployments, "ALONE_WITHIN_S", 0.1)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock().rule(monkeypatch)
 
 
 def report(folder: Path, *suites: str) -> None:
@@ -150,14 +147,9 @@ def test_a_rollback_that_the_gates_own_time_cut_off_proves_nothing(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("share", "outcome"), [(0.8, Outcome.PASS), (1.2, Outcome.FAIL)])
-def test_a_rollback_is_held_to_its_time(
-    share: float, outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock()
-    monkeypatch.setattr(rollouts, "time", clock)
-
+def test_a_rollback_is_held_to_its_time(share: float, outcome: Outcome, tmp_path: Path, clock: Clock) -> None:
     def rollback(house: House, _given: dict[str, str]) -> None:
-        clock.ahead_s = house.limit("rollback_s").value * share
+        clock.now_s += house.limit("rollback_s").value * share
 
     found, why = judge(rollback_moves_all_traffic, tmp_path, Faults(procedure={"rollback": rollback}))
     assert found is outcome, why

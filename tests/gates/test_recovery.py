@@ -13,10 +13,15 @@ from readiness.gates.recovery import (
 )
 from readiness.inventory import ComponentCount
 from readiness.model import Outcome
-from tests.gates.house import QUESTIONS, Faults, ended, failed, judge
+from tests.gates.house import QUESTIONS, Clock, Faults, ended, failed, judge
 
 Counts = dict[str, ComponentCount]
 PROMPT = replace(failed("restore"), stdout="80 % restored. Go on? [y/N] ")
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock().rule(monkeypatch)
 
 
 def taking(seconds: float) -> Faults:
