@@ -128,7 +128,8 @@ def _matrix_or_unknown(deployment: Deployment, odd: Sequence[Attempt], shut_out:
     "rewrite.",
     needs=[levels(), operations(), procedure("audit")],
     limits={"recorded_percent": at_least(100, "%", "seed: comprehensive; catalogue: 20 of 20")},
-    typical_s=9,
+    typical_s=7,
+    within_s=240,
 )
 def privileged_actions_are_recorded_for_good(deployment: Deployment) -> None:
     """Every privileged attempt stands in the audit log, with actor and outcome, and the log cannot be changed."""

@@ -63,6 +63,7 @@ class _Path:
     needs=[evidence("metrics"), variant("ok"), variant("failing"), *map(signal, (DONE, FAILED, SECONDS, TIMINGS))],
     limits={"deviation_percent": at_most(1, "%", "default of the catalogue")},
     typical_s=12,
+    within_s=240,
 )
 def task_counters_match_the_work(deployment: Deployment) -> None:
     """The counters of tasks and their times rise by exactly the work that was done, failed tasks included."""
