@@ -120,11 +120,11 @@ class Run:
         self._terminal.stop()
         history, folder = self._history, self._folder
         if history is not None and signals:
-            history.append("interrupted", signal=signals[0])
+            self._guard("write history", lambda: history.append("interrupted", signal=signals[0]))
         if self._session is not None:
             self._guard("undo what the gates left", self._session.close)
         if history is not None and self._judging is not None:
-            history.append("scored", at=datetime.now(UTC))
+            self._guard("write history", lambda: history.append("scored", at=datetime.now(UTC)))
         self._guard("give the deployment free", self._held.close)
         if folder is not None:
             if history is None:
