@@ -146,7 +146,9 @@ def _judge_contract(deployment: Deployment, current: str, previous: str) -> None
         ran = deployment.run("contract", release=one, other=other, peer=other, current=current, previous=previous)
         if ran.exit_code not in (0, 1):
             deployment.undecidable(ran.told(), "procedures.contract: exit 0 when messages pass, 1 when they do not")
-        deployment.measure(f"contract_of_{one}_with_{other}", ran.ok, equals=True, detail="" if ran.ok else ran.told())
+        deployment.measure(
+            f"contract_of_{one}_with_{other}", "passes" if ran.ok else "fails", equals="passes", detail=ran.told()
+        )
 
 
 def _must_be_seen(deployment: Deployment, running: Fleet) -> None:

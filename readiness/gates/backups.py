@@ -172,7 +172,10 @@ def user_data_is_in_the_backups(deployment: Deployment) -> None:
             )
         found = _found(deployment, fresh.set, fresh.canary_marker)
     deployment.measure(
-        "saved_data_found_in_backup", found, equals=True, detail=f"saved before the backup {fresh.set} was taken"
+        "saved_data_in_backup",
+        "found" if found else "missing",
+        equals="found",
+        detail=f"saved before the backup {fresh.set} was taken",
     )
     _judge_schedule(deployment, shelf, USER_DATA, ignored_set=fresh.set)
 

@@ -159,8 +159,8 @@ def _judge_later_traffic(deployment: Deployment, current: str, before: Fleet, la
     left = elsewhere(deployment, current, before)
     if left.silent:  # one failed request is no stray; look once more
         left = elsewhere(deployment, current, before)
-    told_why = str(left) or f"every instance and {2 * SAMPLE} requests in two samples"
-    deployment.measure("all_on_previous_release", not left, equals=True, detail=told_why)
+    told_why = f"after every instance and {2 * SAMPLE} requests in two samples"
+    deployment.measure("left_on_another_release", str(left) or "nothing", equals="nothing", detail=told_why)
 
 
 @gate(

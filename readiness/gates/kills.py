@@ -169,5 +169,5 @@ def must_stay(deployment: Deployment, replaced: Sequence[Instance]) -> None:
         )
 
     changed = next((seen for _ in range(STEADY_TRIES) if not (seen := changed_in_a_stretch())), None)
-    detail = f"processes came and went in each of {STEADY_TRIES} stretches of {STEADY_S:.0f} s"
-    deployment.measure("processes_stay", changed is not None, equals=True, detail="" if changed is not None else detail)
+    detail = f"watched in at most {STEADY_TRIES} stretches of {STEADY_S:.0f} s"
+    deployment.measure("new_processes", "stay" if changed is not None else "come and go", equals="stay", detail=detail)

@@ -24,6 +24,7 @@ DAILY = "knowledge"
 RPO_DAILY_S = 86400.0
 ASKS = re.compile(r"\[y/n\]|\(y/n\)|\(yes/no\)|password|passphrase|continue\?|are you sure|press (enter|any key)", re.I)
 DEPLOYMENTS_OWN = "recovery.descriptor: the descriptor of the restored environment, with addresses of its own"
+FOUND = "found"
 RESTORE_NEEDS = (procedure("backup"), procedure("restore"), procedure("discard"), procedure("inventory"), recovery())
 
 
@@ -156,7 +157,7 @@ def restored_environment_equals_the_source(deployment: Deployment) -> None:
     doubtful = [why for name in _compared(deployment, before, after) if (why := _compare(deployment, name, restored))]
     found = there.recall(restored.backup.canary_marker)
     if found is not None:
-        deployment.measure("saved_data_found_in_restored", found, equals=True, detail=restored.backup.canary_marker)
+        deployment.measure("saved_data_in_restored", _seen(found), equals=FOUND, detail=restored.backup.canary_marker)
     _judge_recovery_point(deployment, restored)
     if found is None:
         doubtful.append("what the user saved could not be asked for in the restored environment")
@@ -197,8 +198,12 @@ def _compare(deployment: Deployment, name: str, restored: Restored) -> str:
     between = moved and now is not None and now.count >= counts[0]
     if not equal and (grown or between):
         return f"{name} went on changing meanwhile ({said}), so its content cannot be compared"
-    deployment.measure(f"equal_{name}", equal, equals=True, detail=said)
+    deployment.measure(name, "equal" if equal else "different", equals="equal", detail=said)
     return ""
+
+
+def _seen(found: bool) -> str:
+    return FOUND if found else "missing"
 
 
 def _growing(deployment: Deployment) -> set[str]:
