@@ -22,7 +22,7 @@ from readiness.waiting import NotInTime, eventually
 from readiness.workload import Transaction
 
 _THREADS = 8
-_LOOK_S = 0.02
+_LOOK_S = 0.05
 """Pause between two looks at the logs: what bounds the clock of a component from one side is how soon it is seen."""
 _QUIET_S = 0.4
 _SETTLE_S = 5.0
