@@ -101,14 +101,15 @@ def empty_milliseconds(seen: Sequence[SeenRecord]) -> list[str]:
     """Name the groups of records whose milliseconds are always zero: the form is there and the precision is not."""
     hollow = [f"all of {name}" for name, members in _groups(seen).items() if whole_seconds_only(_stamps(members))]
     for name, members in _groups(one for one in seen if one.began_at is not None).items():
-        fractions: dict[datetime | None, set[int]] = defaultdict(set)
+        fractions: dict[int, set[int]] = defaultdict(set)
+        distinct = {(stamp.at, stamp.fraction_ms) for stamp in _stamps(members)}
         for one in members:
-            if one.stamp is not None and one.stamp.milliseconds:
-                fractions[one.began_at].add(one.stamp.fraction_ms)
-        # transactions begin at random fractions of a second, each an own throw of the dice
+            if one.began_at is not None and one.stamp is not None and one.stamp.milliseconds:
+                # those of one millisecond are one throw of the dice, those of different ones are several
+                fractions[int(one.began_at.timestamp() * 1000)].add(one.stamp.fraction_ms)
         zeros = sum(found == {0} for found in fractions.values())
         told = [f"{zeros} of {len(fractions)} transactions in {name}"] if _too_often(zeros, len(fractions)) else []
-        told += [f"all of {name} in steps of {step} ms" for step in _coarse(fractions.values())]
+        told += [f"all of {name} in steps of {step} ms" for step in _coarse(fractions.values(), len(distinct))]
         hollow += told if f"all of {name}" not in hollow else []
     return hollow
 
@@ -117,11 +118,11 @@ def _too_often(zeros: int, of: int) -> bool:
     return zeros >= _ENOUGH and zeros / of >= _ZERO_SHARE
 
 
-def _coarse(fractions: Collection[set[int]]) -> list[int]:
-    """The step, if any, that the milliseconds of so many transactions cannot keep by chance (one in a billion)."""
+def _coarse(fractions: Collection[set[int]], distinct: int) -> list[int]:
+    """The step, if any, that so many transactions and distinct instants cannot keep by chance (one in a billion)."""
     some = [found for found in fractions if found != {0}]
-    steps = ((100, 5), (10, 9))
-    return [s for s, enough in steps if len(some) >= enough and all(ms % s == 0 for found in some for ms in found)][:1]
+    kept = [step for step in (100, 10) if all(ms % step == 0 for found in some for ms in found)]
+    return [step for step in kept if min(len(some), distinct) >= {100: 5, 10: 9}[step]][:1]
 
 
 def _groups(seen: Iterable[SeenRecord]) -> dict[str, list[SeenRecord]]:

@@ -109,6 +109,7 @@ class Small:
     """What becomes of a log record on its way: the record, a raw line, or nothing."""
     counted: Callable[[str, float], float] = lambda _meaning, n: n
     lasts_s: float = 1.0
+    gap_s: float = 0.003
     background: Callable[[], list[LogLine]] = list
     secrets: Mapping[str, str] = field(default_factory=lambda: {"secrets.canaries.key": TOKEN})
     processes: list[ProcessFacts] = field(default_factory=list)
@@ -182,6 +183,8 @@ class Stage(Judgement):
         with self._lock:
             self._number += 1
             number = self._number
+            # work takes time: transactions do not all fall into one millisecond
+            threading.Event().wait(self.small.gap_s)
         began = datetime.now(UTC)
         marker = marker or f"rd-0123abcd-{number}"
         id, wanted = f"work-{uuid.uuid4().hex[:12]}", getattr(self.descriptor.workload, variant)

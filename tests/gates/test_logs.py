@@ -78,7 +78,6 @@ def test_the_hidden_log_of_one_component_is_unknown(gate: Any, tmp_path: Path) -
         change(worker, at=lambda t: t[:19] + "Z"),
         change(worker, at=lambda t: t[:19] + ".000+00:00"),
         change(error, at=lambda t: t[:22] + "Z"),
-        change(worker, at=lambda t: t[:21] + "00" + t[23:]),
         change(worker, at=lambda t: t[:23]),
         change(worker, at=None),
         change(error, at="just now"),
@@ -89,6 +88,11 @@ def test_the_hidden_log_of_one_component_is_unknown(gate: Any, tmp_path: Path) -
 )
 def test_wrong_times_fail(write: Write, tmp_path: Path) -> None:
     assert judge(log_times_are_precise_and_true, tmp_path, Small(write=write))[0] is Outcome.FAIL
+
+
+def test_times_in_tenths_of_a_second_fail(tmp_path: Path) -> None:
+    small = Small(write=change(worker, at=lambda t: t[:21] + "00" + t[23:]), gap_s=0.11)
+    assert judge(log_times_are_precise_and_true, tmp_path, small)[0] is Outcome.FAIL
 
 
 @pytest.mark.parametrize(
