@@ -213,8 +213,8 @@ def _procedures(settings: Settings) -> Part:
         return {"run": ["bin/nexusctl", "--as", level(by), *words], "within": within}
 
     return {
-        "deploy": run("deploy", "{release}", within="2m"),
-        "rollback": run("rollback", within="2m"),
+        "deploy": run("deploy", "{release}", within="5m"),
+        "rollback": run("rollback", within="5m"),
         "start": run("start", "{service}", within="1m"),
         "status": run("status", "--json", within="30s"),
         "backup": run("backup", "--kind", "full", within="2m"),
