@@ -78,10 +78,17 @@ def descriptor(settings: Settings) -> Part:
         },
         "procedures": _procedures(settings),
         "operations": _operations(settings),
-        "backups": {"failure_domains": {"primary": ["data", "backups"], "offsite": ["offsite"]}},
+        "backups": {"failure_domains": {"primary": ["data", "backups", "log"], "offsite": ["offsite"]}},
         **({"recovery": _recovery()} if main else {}),
         "secrets": _secrets(settings),
-        "objectives": {"rto": "2h", "rpo": "1h", "availability": "99.5%", "p95": "2s"},
+        "objectives": {
+            "rto": "2h",
+            "rpo": "1h",
+            "availability": "99.5%",
+            "p95": "2s",
+            # A rollback takes seconds here, and this team promises more than the five minutes of the gates.
+            "limits": {"OPS-DEP-003": {"rollback_s": 90}, "OPS-DEP-004": {"serves_s": 90}},
+        },
     }
 
 
