@@ -43,9 +43,16 @@ def bash() -> str:
     return _program("bash", "any distribution")
 
 
+@cache
+def unprivileged() -> str:
+    """Whether this user can be refused a file; root reads every one."""
+    return "root reads every file: run the tests as another user for this one" if os.geteuid() == 0 else ""
+
+
 MISSING: dict[str, Callable[[], str]] = {
     "postgresql": postgresql,
     "chromium": chromium,
     "linux": linux,
     "bash": bash,
+    "unprivileged": unprivileged,
 }
