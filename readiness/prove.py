@@ -231,42 +231,38 @@ def _judge(descriptor: Path, case: Case, reports: Path) -> dict[str, Any]:
     argv += ["--readiness-deployment", str(descriptor), "--readiness-reports", str(reports)]
     if case.only:
         argv += ["-k", " or ".join(case.only)]
-    done = subprocess.run(
-        argv,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=RUN_WITHIN_S,
-        env=_environment(),
-    )
+    done = _ended(argv, RUN_WITHIN_S)
     written = reports / "latest" / "readiness.json"
     if not written.is_file():
-        last = (done.stdout + done.stderr).strip().splitlines()[-1:]
-        raise UsageError(f"case {case.name}: the run wrote no scorecard (exit {done.returncode}): {' '.join(last)}")
+        said = _last_line(done)
+        raise UsageError(f"case {case.name}: the run wrote no scorecard (exit {done.returncode}): {said}")
     card: dict[str, Any] = json.loads(written.read_text(encoding="utf-8"))
     return card
 
 
 def _run(argv: Sequence[str], within_s: float, what: str) -> str:
-    done = subprocess.run(
+    done = _ended(argv, within_s)
+    if done.returncode != 0:
+        raise UsageError(f"{what} ended with {done.returncode}: {_last_line(done)}")
+    return done.stdout
+
+
+def _ended(argv: Sequence[str], within_s: float) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, without what would make every start of a Python process slow."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.run(
         argv,
         check=False,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=within_s,
-        env=_environment(),
+        env=environment,
     )
-    if done.returncode != 0:
-        last = (done.stdout + done.stderr).strip().splitlines()[-1:]
-        raise UsageError(f"{what} ended with {done.returncode}: {' '.join(last)}")
-    return done.stdout
 
 
-def _environment() -> dict[str, str]:
-    """The caller's environment without what would make every start of a Python process slow."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    return " ".join((done.stdout + done.stderr).strip().splitlines()[-1:])
 
 
 def matrix(proofs: Sequence[Proof]) -> str:
