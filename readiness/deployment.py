@@ -13,12 +13,13 @@ from readiness.errors import Missing
 from readiness.evidence.logs import LogMark, LogRecord
 from readiness.evidence.metrics import Snapshot
 from readiness.evidence.reports import Report
+from readiness.executor import Executor
 from readiness.facts import FreshBackup, RestoredEnvironment, SharedFacts
 from readiness.inventory import ComponentCount, inventory
 from readiness.judgement import Judgement, Records
 from readiness.loading import DescriptorFile
 from readiness.model import GateInfo, Mode
-from readiness.operations import Change, Executor, Operation, kill_operation
+from readiness.operations import Change, Operation, kill_operation
 from readiness.procedures import Ran, effect_of
 from readiness.reach import Reach
 from readiness.target import Instance, Target
@@ -162,7 +163,7 @@ class Deployment(Judgement):
         self.allow(Mode.PROBE, "send requests")
         return self._reach.workload.served_by(n, self.deadline)
 
-    def traffic(self, variant: str = "ok", rate_per_s: float = 4.0) -> AbstractContextManager[Traffic]:
+    def traffic(self, variant: str = "ok", rate_per_s: float = 3.0) -> AbstractContextManager[Traffic]:
         """Send transactions in the background during the block; its end awaits all that were accepted."""
         self.allow(Mode.PROBE, "send transactions")
         return Traffic(self._reach.workload, variant, rate_per_s, self.deadline, self._records.history, self.gate.id)

@@ -9,6 +9,7 @@ from typing import Any
 
 from readiness.operations import Digest
 from readiness.reach import Reach
+from readiness.together import at_once
 from readiness.waiting import Deadline
 
 _PASSING = re.compile(
@@ -25,17 +26,25 @@ def take_digest(reach: Reach, deadline: Deadline) -> Digest:
 
     A `status` that cannot be read is Undecidable: without it nothing could be shown to be undone.
     """
+    services, status = at_once([lambda: _services(reach, deadline), lambda: _status(reach, deadline)])
+    normal: Digest = json.loads(json.dumps({"services": services, **status}, sort_keys=True))
+    return normal
+
+
+def _services(reach: Reach, deadline: Deadline) -> dict[str, Any]:
     services = {}
     for service in reach.target.services():
         ready = [one for one in reach.target.instances(service) if reach.ready(one, deadline) is not False]
         versions = sorted({reach.version(one, deadline) or "" for one in ready})
         services[service] = {"ready": len(ready), "versions": versions}
-    state: dict[str, Any] = {"services": services}
-    if reach.procedures.declared("status"):
-        said = reach.procedures.run("status", deadline=deadline, environment=reach.environment).json()
-        state["status"] = _lasting(said)
-    normal: Digest = json.loads(json.dumps(state, sort_keys=True))
-    return normal
+    return services
+
+
+def _status(reach: Reach, deadline: Deadline) -> dict[str, Any]:
+    if not reach.procedures.declared("status"):
+        return {}
+    said = reach.procedures.run("status", deadline=deadline, environment=reach.environment).json()
+    return {"status": _lasting(said)}
 
 
 def _lasting(value: Any) -> Any:

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 from readiness.credentials import Credentials
 from readiness.errors import Missing, ProcedureFailed, ReadinessError, Undecidable, UsageError
+from readiness.executor import Executor
 from readiness.inventory import ComponentCount, inventory
 from readiness.judgement import Records
 from readiness.loading import load_descriptor
-from readiness.operations import PROCEDURE, Change, Executor, Operation
+from readiness.operations import PROCEDURE, Change, Operation
 from readiness.procedures import Ran
 from readiness.reach import Reach
 from readiness.target import attach

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from readiness.credentials import Credentials
 from readiness.errors import UsageError
+from readiness.executor import Healed
 from readiness.heartbeat import Heartbeat
 from readiness.history import History
 from readiness.loading import DescriptorFile, load_descriptor
-from readiness.operations import Healed, Operation
+from readiness.operations import Operation
 from readiness.policy import EMBEDDED_POLICY, Limits
 from readiness.preamble import holder
 from readiness.redaction import Redactor

@@ -8,13 +8,13 @@ from pathlib import Path
 from readiness.credentials import Credentials
 from readiness.deployment import Deployment
 from readiness.digest import take_digest
+from readiness.executor import Executor, Healed
 from readiness.facts import SharedFacts
 from readiness.history import History
 from readiness.judgement import Limiter, Progress, Records
 from readiness.ledger import Ledger
 from readiness.loading import DescriptorFile
 from readiness.model import GateInfo, UndoFailure
-from readiness.operations import Executor, Healed
 from readiness.reach import Reach
 from readiness.redaction import Redactor
 from readiness.state import State

@@ -7,11 +7,10 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from readiness.adapters import load_adapter
 from readiness.carriers import AdapterCarrier, Carrier, HttpCarrier, Looked, Submitted
@@ -20,12 +19,11 @@ from readiness.errors import Missing, Undecidable
 from readiness.loading import DescriptorFile
 from readiness.redaction import Redactor
 from readiness.templates import field_of, fill
+from readiness.together import at_once
 from readiness.waiting import Deadline, NotInTime, Pace, eventually
 from readiness.web import Web
 
-Made = TypeVar("Made")
 TransactionOutcome = Literal["success", "failure", "refused", "error", "pending"]
-_THREADS = 8
 _MEANT: Mapping[str, str] = {"invalid": "refused", "failing": "failure"}
 """What a variant is meant to end as where only an adapter describes it; the others are meant to succeed."""
 _WITHIN_S = 30.0
@@ -170,7 +168,7 @@ class Workload:
         """Do that n times, a few at once, in the order of submission."""
         if n <= 1:
             return [self.transact(variant, deadline=deadline, **given) for _ in range(n)]
-        return _several(n, lambda: self.transact(variant, deadline=deadline, **given))
+        return at_once([lambda: self.transact(variant, deadline=deadline, **given)] * n)
 
     def served_by(self, n: int, deadline: Deadline) -> Counter[str]:
         """Count the releases that serve n requests; a request that fails counts under the empty name."""
@@ -185,7 +183,7 @@ class Workload:
                 raise Undecidable("the time of the gate was over before all requests were sent", "a later deadline")
             return self._carrier.release_of_one(deadline)
 
-        return Counter(_several(n, one))
+        return Counter(at_once([one] * n))
 
     def remember(self, marker: str, deadline: Deadline) -> None:
         """Store something of a user under the marker, and see that it is there."""
@@ -264,16 +262,6 @@ def _wrong(spec: Variant, result: Mapping[str, Any] | None, values: Mapping[str,
         if found != wanted_count:
             wrong.append(f"the field {name} is {found!r}, not {wanted_count}")
     return wrong
-
-
-def _several(n: int, act: Callable[[], Made]) -> list[Made]:
-    """Do it n times, a few at once; when we are interrupted, what has not begun never begins."""
-    threads = ThreadPoolExecutor(min(max(n, 1), _THREADS))
-    try:
-        started = [threads.submit(act) for _ in range(n)]
-        return [one.result() for one in started]
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _look_s(deadline: Deadline) -> float:

@@ -22,10 +22,11 @@ from readiness.gates.audit_trail import (
     read_until_recorded,
     try_to_tamper,
 )
-from readiness.gates.privileged_attempts import at_once, cell, is_not_there, some
+from readiness.gates.privileged_attempts import cell, is_not_there, some
 from readiness.needs import levels, operations, procedure
 from readiness.procedures import roles
 from readiness.templates import named_in
+from readiness.together import at_once
 
 SEED_LEVELS = ("read-only", "operator", "administrator", "security", "emergency")
 """The access levels of the seed; a deployment may call them otherwise, and has as many."""

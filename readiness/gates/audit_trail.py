@@ -15,9 +15,10 @@ from pathlib import Path
 from readiness.attempts import Attempt
 from readiness.deployment import Deployment
 from readiness.evidence.audits import AuditLog, Record, as_lines, read_audit, tampered
-from readiness.gates.privileged_attempts import at_once, cell, some, until_decided
+from readiness.gates.privileged_attempts import cell, some, until_decided
 from readiness.procedures import Ran
 from readiness.templates import field_of
+from readiness.together import at_once
 from readiness.waiting import NotInTime, eventually
 
 ATTEMPTS = 20

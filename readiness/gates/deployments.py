@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from readiness.gates.rollouts import (
 )
 from readiness.gates.suites import DIGEST_LINE, digest_of, judge_age, judge_binding, judge_results, stated
 from readiness.needs import evidence, procedure, release, service, variant, workload
+from readiness.together import at_once
 from readiness.workload import Transaction
 
 ALONE_WITHIN_S = 30.0
@@ -216,11 +218,10 @@ def previous_release_reads_new_state(deployment: Deployment) -> None:
 def _write(deployment: Deployment) -> list[Transaction]:
     """Write finished work of every declared variant that has an end; what does not end as meant here is not judged."""
     declared = deployment.descriptor.workload
-    written = deployment.transact("ok", 3)
-    for name in ("retried", "failing", "slow"):
-        spec = getattr(declared, name)
-        if spec is not None and spec.result is not None:
-            written += deployment.transact(name)
+    specs = {name: getattr(declared, name) for name in ("retried", "failing", "slow")}
+    others = [name for name, spec in specs.items() if spec is not None and spec.result is not None]
+    by_name = at_once([functools.partial(deployment.transact, name) for name in others])
+    written = [*deployment.transact("ok", 3), *(one for sent in by_name for one in sent)]
     whole = [transaction for transaction in written if transaction.accepted and transaction.as_meant]
     if not any(transaction.variant == "ok" for transaction in whole):
         deployment.undecidable(f"no work could be done before the drill: {first_words(written)}", "workload.ok")

@@ -15,8 +15,8 @@ from readiness.waiting import NotInTime, eventually
 
 KILLS_A_SERVICE = 2
 """Replicas that are killed of one service, one after the other: a fault of one replica only shows on that one."""
-KILLING_S = 25.0
-"""After this long only the first replica of each service that is left is killed."""
+KILLING_S = 12.0
+"""After this long no second replica of a service is killed."""
 STEADY_S = 3.0
 """How long the replacements must then live: one that dies again and again is no replacement."""
 STEADY_TRIES = 4
@@ -33,16 +33,20 @@ def can_be_judged(deployment: Deployment, name: str) -> bool:
     return declared or any(instance.pid is not None for instance in running)
 
 
-def kill_replicas(deployment: Deployment, name: str, began_s: float) -> list[Instance]:
-    """Kill up to two replicas of a service one after the other, and give their replacements."""
+def kill_replicas(deployment: Deployment, services: Sequence[str]) -> list[Instance]:
+    """Kill one replica of every service, then, while there is time, another one of each; give the replacements."""
+    began_s = time.monotonic()
     replacements: list[Instance] = []
-    _must_be_complete(deployment, name)
-    chosen = [instance for instance in deployment.instances(name) if instance.pid is not None]
-    random.shuffle(chosen)
-    for victim in chosen[:KILLS_A_SERVICE]:
-        if replacements and time.monotonic() - began_s > KILLING_S:
-            break
-        replacements.append(_kill_one(deployment, victim))
+    for again in range(KILLS_A_SERVICE):
+        for name in services:
+            if again and time.monotonic() - began_s > KILLING_S:
+                return replacements
+            new = {_process(one) for one in replacements}
+            # what runs instead of a victim was shown to come back; another one was not
+            chosen = [one for one in _complete(deployment, name) if one.pid is not None and _process(one) not in new]
+            if chosen:
+                with deployment.step(f"kill {'another' if again else 'a'} replica of {name}"):
+                    replacements.append(_kill_one(deployment, random.choice(chosen)))
     return replacements
 
 
@@ -59,8 +63,8 @@ def _ready(deployment: Deployment, name: str) -> list[Instance]:
     return [one for one in deployment.instances(name) if one.pid is not None and deployment.ready(one) is not False]
 
 
-def _must_be_complete(deployment: Deployment, name: str) -> None:
-    """End the gate unless a service has its declared replicas, ready, before anything is done to it."""
+def _complete(deployment: Deployment, name: str) -> list[Instance]:
+    """Give the replicas of a service; ends the gate unless as many as are declared are ready before one is killed."""
     wanted, limit_s = _declared(deployment, name), deployment.limit("ready_s").value
     try:
         eventually(
@@ -74,6 +78,7 @@ def _must_be_complete(deployment: Deployment, name: str) -> None:
             deployment.undecidable(f"of {name} {ready} of {wanted} replicas were ready when the time of the gate ended")
         deployment.measure(f"ready_replicas_of_{name}", ready, at_least=wanted, detail="before anything was killed")
         deployment.violated(f"{name} has {ready} ready replicas of {wanted} declared, before anything was killed")
+    return deployment.instances(name)
 
 
 def _kill_one(deployment: Deployment, victim: Instance) -> Instance:

@@ -19,9 +19,9 @@ DONE, FAILED = "tasks_done_total", "tasks_failed_total"
 SECONDS, TIMINGS = "task_seconds_sum", "task_seconds_count"
 RETRIED = "tasks_retried_total"
 SUBMITTED = "workflows_submitted_total"
-_TRANSACTIONS = {"ok": 30, "failing": 8, "retried": 4, "slow": 3}
+_TRANSACTIONS = {"ok": 30, "failing": 6, "retried": 4, "slow": 2}
 """Per path: of the 120 tasks that 30 transactions of four make, one that is lost is within the limit, two are not."""
-_REST_S = 0.8
+_REST_S = 0.5
 """So long counters must stand still to be final, in seconds."""
 _LATE_S = {"scrape": 5.0, "prometheus": 60.0}
 """How long a count may lag behind the work, in seconds: a server has it after its next scrape only."""

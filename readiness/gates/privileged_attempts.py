@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from readiness.attempts import Attempt, MadeUp
@@ -36,12 +35,6 @@ def until_decided(attempt: Callable[[], Attempt], deployment: Deployment) -> Att
     except NotInTime as late:
         assert isinstance(late.last, Attempt)
         return late.last
-
-
-def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Make the calls, a few at once, and give what they gave in their order."""
-    with ThreadPoolExecutor(_THREADS) as threads:
-        return [future.result() for future in [threads.submit(call) for call in calls]]
 
 
 def is_not_there(attempt: Attempt) -> bool:

@@ -13,7 +13,8 @@ import httpx
 from readiness.nexus import registry
 from readiness.nexus.clock import now_text
 from readiness.nexus.digests import sha256_of
-from readiness.nexus.probing import client
+from readiness.nexus.plain_http import client
+from readiness.nexus.probing import ANSWER_WITHIN_S
 from readiness.nexus.settings import Settings, write_private
 
 PLACE = "data/archive"
@@ -81,7 +82,7 @@ def _lines(path: Path, offset: int) -> tuple[list[str], int]:
 
 
 def _scrape(settings: Settings) -> Iterator[tuple[str, str]]:
-    with client() as http:
+    with client(ANSWER_WITHIN_S) as http:
         for service in settings.replicas:
             for instance in registry.lookup(settings, service):
                 try:

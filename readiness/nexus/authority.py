@@ -8,16 +8,12 @@ from dataclasses import dataclass
 
 import httpx
 
-from readiness.nexus import access, store
-from readiness.nexus.errors import NexusError
+from readiness.nexus import access, plain_http, store
+from readiness.nexus.errors import NexusError, NotPermittedError
 from readiness.nexus.settings import Settings
 
 PATIENCE_S = 15.0
 """How long to ask again while the gateways are being restarted."""
-
-
-class NotPermittedError(NexusError):
-    """The level may not do this operation; the attempt stands in the audit log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ class Operator:
 
 def _post(url: str, body: dict[str, object], headers: dict[str, str]) -> httpx.Response:
     deadline = time.monotonic() + PATIENCE_S
-    with httpx.Client(trust_env=False, timeout=10.0) as http:
+    with plain_http.client(10.0) as http:
         while True:
             try:
                 answer = http.post(url, json=body, headers=headers)

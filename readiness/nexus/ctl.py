@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import signal
 import sys
@@ -12,7 +13,7 @@ from types import FrameType
 from typing import NoReturn
 
 from readiness.nexus.console import alone, operator, say, show
-from readiness.nexus.errors import NexusError
+from readiness.nexus.errors import NexusError, NotPermittedError
 from readiness.nexus.settings import Settings
 from readiness.nexus.supervision import SupervisionError
 
@@ -24,8 +25,6 @@ Command = Callable[[Settings, argparse.Namespace], int]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; every failure is one line on stderr."""
-    from readiness.nexus.authority import NotPermittedError
-
     given = _parser().parse_args(argv)
     # Whoever ends us must not leave a deploy half done: it is undone like any other failure.
     signal.signal(signal.SIGTERM, _interrupt)
@@ -199,6 +198,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # One command has no garbage worth collecting: a sixth of its time otherwise.
+    gc.disable()
     # httpx imports a whole command line of its own when rich is installed; here it only costs time.
     sys.modules["rich"] = None  # type: ignore[assignment]
     sys.exit(main())

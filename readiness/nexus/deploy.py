@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import httpx
 
-from readiness.nexus import build, deployments, schema, store
+from readiness.nexus import build, deployments, plain_http, schema, store
 from readiness.nexus.authority import Operator
 from readiness.nexus.errors import NexusError
 from readiness.nexus.fleet import agents_and_all, placed
-from readiness.nexus.probing import await_ready, client
+from readiness.nexus.probing import ANSWER_WITHIN_S, await_ready
 from readiness.nexus.releases import release_of
 from readiness.nexus.rollout import Rollout
 from readiness.nexus.settings import Settings
@@ -117,7 +117,7 @@ def validate(settings: Settings, release: str) -> None:
         "Authorization": f"Bearer {settings.secret('internal.token')}",
         names.headers.release_pin: release,
     }
-    with client() as http:
+    with plain_http.client(ANSWER_WITHIN_S) as http:
         http.headers.update(headers)
         url = settings.public_url + names.paths.workflows
         texts = [f"validation {number} of {release}" for number in range(VALIDATING_WORKFLOWS)]

@@ -169,7 +169,7 @@ def _workload(settings: Settings) -> Part:
             "result_field": "release",
             "request": {"method": "GET", "url": gateway + paths.ping},
         },
-        "max_rate_per_s": 20,
+        "max_rate_per_s": 60,
     }
 
 

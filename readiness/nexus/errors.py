@@ -10,6 +10,10 @@ class NexusError(Exception):
     """Carries one line: what was given, what is allowed, what to do."""
 
 
+class NotPermittedError(NexusError):
+    """The level may not do this operation; the attempt stands in the audit log."""
+
+
 def unknown(kind: str, given: str, known: Iterable[str], where: str = "") -> NexusError:
     """Names the unknown value, the nearest known one and all known ones in one line."""
     allowed = sorted(known)

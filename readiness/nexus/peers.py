@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from readiness.nexus import registry
+from readiness.nexus import plain_http, registry
 from readiness.nexus.settings import Settings
 
 PATIENCE_S = 15.0
@@ -29,7 +29,7 @@ class Peers:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._authorization = {"Authorization": f"Bearer {settings.secret('internal.token')}"}
-        self._client = httpx.AsyncClient(timeout=10.0, trust_env=False)
+        self._client = plain_http.async_client(10.0)
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import httpx
-
-from readiness.nexus import registry
+from readiness.nexus import plain_http, registry
 from readiness.nexus.errors import NexusError
 from readiness.nexus.fleet import Placed
 from readiness.nexus.settings import Settings
 
-EVERY_S = 0.08
+if TYPE_CHECKING:
+    import httpx
+
+EVERY_S = 0.15
 ANSWER_WITHIN_S = 3.0
-
-
-def client() -> httpx.Client:
-    """Open an HTTP client that trusts no proxy of the caller's environment: everything is on loopback."""
-    return httpx.Client(timeout=ANSWER_WITHIN_S, trust_env=False)
 
 
 def await_ready(settings: Settings, instances: Iterable[Placed], within_s: float, path: str = "") -> None:
@@ -26,7 +23,7 @@ def await_ready(settings: Settings, instances: Iterable[Placed], within_s: float
     missing = list(instances)
     path = path or settings.names.paths.ready
     deadline = time.monotonic() + within_s
-    with client() as http:
+    with plain_http.client(ANSWER_WITHIN_S) as http:
         while missing := [instance for instance in missing if not _answers(http, settings, instance, path)]:
             if time.monotonic() > deadline:
                 names = ", ".join(sorted(instance.name for instance in missing))
@@ -36,11 +33,14 @@ def await_ready(settings: Settings, instances: Iterable[Placed], within_s: float
 
 def is_ready(settings: Settings, instances: Iterable[Placed]) -> bool:
     """Say whether all instances are ready now."""
-    with client() as http:
+    with plain_http.client(ANSWER_WITHIN_S) as http:
         return all(_answers(http, settings, instance, settings.names.paths.ready) for instance in instances)
 
 
 def _answers(http: httpx.Client, settings: Settings, instance: Placed, path: str) -> bool:
+    # Imported by those alone who ask: a `status` asks nobody, and this is a tenth of its time.
+    import httpx
+
     for entry in registry.lookup(settings, instance.service):
         if entry.name == instance.name:
             try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 CONFIGURATION: dict[str, int] = {
-    "rate_limit_per_s": 50,
-    "rate_limit_burst": 200,
+    "rate_limit_per_s": 200,
+    "rate_limit_burst": 400,
     "task_attempts": 3,
 }
 """Key -> default; requests of one caller to one gateway replica, and attempts of one task."""

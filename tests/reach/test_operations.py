@@ -74,7 +74,7 @@ def test_an_act_that_cannot_be_done_leaves_nothing_open(deployment: Deployment, 
 def test_no_witness_is_undecidable_and_undone(
     deployment: Deployment, sitting: Sitting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("readiness.operations._WITNESS_S", 0.3)
+    monkeypatch.setattr("readiness.executor._WITNESS_S", 0.3)
     with (
         pytest.raises(Undecidable, match="nothing shows"),
         deployment.change("nothing at all", undo=BACK, witness=lambda: ""),
@@ -86,8 +86,8 @@ def test_no_witness_is_undecidable_and_undone(
 def test_an_undo_that_fails_is_told_stays_open_and_stops_no_other(
     deployment: Deployment, sitting: Sitting, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("readiness.operations.VERIFY_S", 1.0)
-    monkeypatch.setattr("readiness.operations._TRIES", 1)
+    monkeypatch.setattr("readiness.executor.VERIFY_S", 1.0)
+    monkeypatch.setattr("readiness.executor._TRIES", 1)
     undo = (Operation("procedure", "absent"), Operation("procedure", "start", {"service": "store"}), *BACK)
     with deployment.change("deploy 1.1 and kill the store", undo=undo) as change:
         deployment.run("deploy", release="1.1")
