@@ -33,7 +33,8 @@ LAYERS: list[set[str]] = [
     {"session"},
     {"deployment"},
     {"digest", "facts", "attempts", "inventory"},
-    {"reach", "operations", "judgement", "traffic"},
+    {"reach", "executor", "judgement", "traffic"},
+    {"operations"},
     {"evidence"},
     {"drivers"},
     {"target", "procedures", "workload", "carriers", "adapters", "web", "credentials", "state", "history", "ledger"},
@@ -42,7 +43,7 @@ LAYERS: list[set[str]] = [
     {"loading", "records", "redaction", "signals", "pillars", "wording", "templates"},
     {"descriptor"},
     {"score"},
-    {"waiting", "errors", "units"},
+    {"waiting", "together", "errors", "units"},
     {"model"},
 ]
 

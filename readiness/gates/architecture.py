@@ -42,7 +42,7 @@ ASYNC_S = 30.0
     why="""Processes die: out of memory, by a fault, with their machine. Whether somebody brings them back is decided
         long before, in a line that nobody looks at until the night it is missing.""",
     measures="""Kills a replica of every service with SIGKILL, one at a time, then a second one of as many services as
-        twelve seconds allow, and takes the time until a new process is there, as many replicas are ready as
+        ten seconds allow, and takes the time until a new process is there, as many replicas are ready as
         are declared, and the new one stays.""",
     red="""A service had fewer ready replicas than declared before anything was killed, a replacement was not ready
         within 60 s, or it did not stay.""",

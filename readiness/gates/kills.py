@@ -15,7 +15,7 @@ from readiness.waiting import NotInTime, eventually
 
 KILLS_A_SERVICE = 2
 """Replicas that are killed of one service, one after the other: a fault of one replica only shows on that one."""
-KILLING_S = 12.0
+KILLING_S = 10.0
 """After this long no second replica of a service is killed."""
 STEADY_S = 3.0
 """How long the replacements must then live: one that dies again and again is no replacement."""
