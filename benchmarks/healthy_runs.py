@@ -27,8 +27,8 @@ def main() -> int:
             seconds.append(time.monotonic() - started)
             card = json.loads((Path(reports) / "latest" / "readiness.json").read_text(encoding="utf-8"))
         decisions[card["decision"]] += 1
-        alarmed = [gate["id"] for gate in card["gates"] if gate["state"] != "PASS"]
-        alarms.update(alarmed)
+        alarmed = {gate["id"]: gate.get("reason", "") for gate in card["gates"] if gate["state"] != "PASS"}
+        alarms.update(alarmed.keys())
         print(
             f"run {number}: {card['decision']}, exit {done.returncode}, {seconds[-1]:.0f} s, not passed: {alarmed}",
             flush=True,

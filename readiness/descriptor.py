@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from readiness.units import parse_duration, parse_share
 
@@ -15,6 +16,8 @@ Duration = Annotated[timedelta, BeforeValidator(parse_duration, json_schema_inpu
 """A length of time with its unit: `400ms`, `30s`, `5m`, `2h`, `7d`."""
 Share = Annotated[float, BeforeValidator(parse_share, json_schema_input_type=float | str)]
 """A share between 0 and 1, or a percentage such as `50%`."""
+_CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
+"""A time of day, from 00:00 to 23:59."""
 Template = str
 """Text with placeholders in braces: a service (`{gateway}` is its address), `{marker}`, `{id}`, `{candidate}`."""
 
@@ -362,12 +365,22 @@ class RecoverySpec(Part):
 
 
 class WindowSpec(Part):
-    """A maintenance window."""
+    """A maintenance window, by the clock of its zone; one that ends before it begins ends on the next day."""
 
-    days: list[str]
-    start: str = Field(alias="from")
-    end: str = Field(alias="to")
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field(min_length=1)
+    start: str = Field(alias="from", pattern=_CLOCK)
+    end: str = Field(alias="to", pattern=_CLOCK)
     zone: str
+    """An IANA name, such as `Europe/Berlin`."""
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"{zone!r} is no time zone; write its IANA name, as in Europe/Berlin") from None
+        return zone
 
 
 class Objectives(Part):

@@ -63,7 +63,7 @@ class Hooks:
         """Collect gates, and nothing but gates; no socket is opened."""
         named = list(self._config.option.file_or_dir or ())
         try:
-            items = collection.collect(session, self._plan.gates, self._run.judge, named)
+            items = collection.collect(session, self._plan.adopted, self._run.judge, named)
         except UsageError as error:
             raise pytest.UsageError(*str(error).splitlines()) from None
         session.items = items

@@ -29,6 +29,8 @@ class Judging:
     target: Target
     redactor: Redactor
     open_deployment: Callable[[GateInfo, Deadline], Deployment]
+    recall: Callable[[GateInfo], Finding | None]
+    """The fresh evidence of an earlier run, which stands for a gate that there is no time for."""
     gates: Sequence[Gate]
     armed: bool = False
     budget_s: float | None = None
@@ -41,13 +43,17 @@ class Judging:
         """Run a gate to its end; a KeyboardInterrupt goes on after the finding would have been made."""
         at, began_s = datetime.now(UTC), time.monotonic()
         found, data = self.refusal(gate), NOTHING
+        if found is None and (found := self._no_time(gate)) is not None:
+            earlier = self.recall(gate.info)
+            if earlier is not None:
+                return earlier
         if found is None:
             self._visited += 1
             found, data = self._run(gate)
         return finding(gate.info, found, at, self.redactor, time.monotonic() - began_s, data)
 
     def refusal(self, gate: Gate) -> Verdict | None:
-        """Say why a gate does not run here: wrong pattern, production, what is missing, or no time; None if it runs."""
+        """Say why a gate cannot run here: wrong pattern, production, what is missing; None where it can."""
         info, descriptor = gate.info, self.descriptor
         if info.patterns and descriptor.pattern not in info.patterns:
             return not_applicable(info, descriptor.pattern)
@@ -63,7 +69,10 @@ class Judging:
             return missing(lines)
         if why := self.stopped():
             return Verdict(Outcome.UNKNOWN, why, "run again")
-        if self.budget_s is not None and time.monotonic() - self._began_s + info.typical_s > self.budget_s:
+        return None
+
+    def _no_time(self, gate: Gate) -> Verdict | None:
+        if self.budget_s is not None and time.monotonic() - self._began_s + gate.info.typical_s > self.budget_s:
             return Verdict(
                 Outcome.UNKNOWN,
                 f"the time budget of {format_duration(self.budget_s)} was spent: "

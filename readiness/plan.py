@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from readiness.catalogue import all_gates
 from readiness.errors import UsageError
 from readiness.gate import Gate
 from readiness.loading import DescriptorFile, load_descriptor
+from readiness.model import Finding
 from readiness.policy import EMBEDDED_POLICY, Policy, check_objectives, load_policy
 from readiness.scenario import Scenario, find_scenario
+from readiness.state import State
 
 DEFAULT_SCENARIO = "ci"
 DEFAULT_REPORTS = "reports"
@@ -29,11 +33,19 @@ class Plan:
     policy: Policy = EMBEDDED_POLICY
     armed: str | None = None
 
+    @property
+    def adopted(self) -> tuple[Gate, ...]:
+        """The gates that run: those of the scenario that the policy does not leave for later."""
+        later = {entry.gate for entry in self.policy.not_yet}
+        return tuple(gate for gate in self.gates if gate.info.id not in later)
+
     def header(self) -> list[str]:
         """Say in a line or two what is judged, for the top of the terminal."""
         scenario = self.scenario
         about = f" ({scenario.about.rstrip('.')})" if scenario.about else ""
-        lines = [f"readiness: scenario {scenario.name}, {len(self.gates)} gates{about}"]
+        later = len(self.gates) - len(self.adopted)
+        gates = f"{len(self.gates)} gates" + (f", {later} of them not adopted yet" if later else "")
+        lines = [f"readiness: scenario {scenario.name}, {gates}{about}"]
         if self.file is None:
             return [*lines, "deployment: the embedded reference Nexus, started and stopped by this run"]
         descriptor = self.file.descriptor
@@ -41,7 +53,7 @@ class Plan:
 
     def nothing_selected(self) -> str:
         """Say that the selection is empty, and what there is to select."""
-        known = ", ".join(gate.info.id for gate in self.gates)
+        known = ", ".join(gate.info.id for gate in self.adopted)
         return f"no gate is selected: -k, -m and --deselect leave none of scenario {self.scenario.name}; known: {known}"
 
 
@@ -59,22 +71,47 @@ def make_plan(options: Mapping[str, str | None], root: Path) -> Plan:
         check_objectives(file, infos)
     plan = Plan(
         scenario=scenario,
-        gates=_ordered(scenario, [gate for gate in gates if gate.info.id in chosen]),
+        gates=_ordered(scenario, [gate for gate in gates if gate.info.id in chosen], file),
         reports=root / (options.get("reports") or DEFAULT_REPORTS),
         file=file,
         policy=load_policy(root / policy, descriptor=file, gates=infos) if policy else EMBEDDED_POLICY,
         armed=options.get("arm"),
     )
     _check_armed(plan)
+    _check_adopted(plan)
     return plan
 
 
-def _ordered(scenario: Scenario, gates: Sequence[Gate]) -> tuple[Gate, ...]:
-    """Put the highest risk first where the time budget does not reach for all."""
+def _ordered(scenario: Scenario, gates: Sequence[Gate], file: DescriptorFile | None) -> tuple[Gate, ...]:
+    """Put what has no fresh evidence first, by risk, then the oldest, where the time budget does not reach for all."""
     budget = scenario.time_budget
     if budget is None or sum(gate.info.typical_s for gate in gates) <= budget.total_seconds():
         return tuple(gates)
-    return tuple(sorted(gates, key=lambda gate: (-gate.info.risk.weight, not gate.info.blocking)))
+    now = datetime.now(UTC)
+
+    def urgency(gate: Gate) -> tuple[float, int, bool]:
+        earlier = _evidence(gate, file, now)
+        age_s = math.inf if earlier is None else (now - earlier.observed_at).total_seconds()
+        return -age_s, -gate.info.risk.weight, not gate.info.blocking
+
+    return tuple(sorted(gates, key=urgency))
+
+
+def _evidence(gate: Gate, file: DescriptorFile | None, now: datetime) -> Finding | None:
+    if file is None:
+        return None
+    descriptor = file.descriptor
+    release = descriptor.releases.current if descriptor.releases else ""
+    return State(file.resolve(descriptor.state), descriptor.name).recall(gate.info, release, now)
+
+
+def _check_adopted(plan: Plan) -> None:
+    later = [entry.gate for entry in plan.policy.not_yet if plan.scenario.all_adopted]
+    if later:
+        raise UsageError(
+            f"scenario {plan.scenario.name} takes no gate that is not adopted yet; not_yet of the policy names "
+            f"{', '.join(later)}: adopt them, or run a scenario without `all_adopted: true`"
+        )
 
 
 def _check_armed(plan: Plan) -> None:

@@ -16,6 +16,8 @@ from readiness.errors import UsageError
 from readiness.model import Finding, GateInfo, UndoFailure
 
 Record = TypeVar("Record")
+LONGEST_S = 366 * 86400.0
+"""No gate runs for longer than a year; a number beyond it, or none at all, was not written by a run."""
 _FINDING = TypeAdapter(Finding)
 _GATE = TypeAdapter(GateInfo)
 _UNDO_FAILURE = TypeAdapter(UndoFailure)
@@ -61,7 +63,12 @@ def to_json(record: object) -> dict[str, Any]:
 
 def finding_from(data: Mapping[str, Any]) -> Finding:
     """Read a finding back; data that is none raises UsageError."""
-    return _read(_FINDING, "finding", data)
+    found = _read(_FINDING, "finding", data)
+    if not 0 <= found.duration_s <= LONGEST_S:
+        raise UsageError(
+            f"stored finding cannot be read: duration_s: {found.duration_s} is no time that a run can take"
+        )
+    return found
 
 
 def gate_from(data: Mapping[str, Any]) -> GateInfo:

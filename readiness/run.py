@@ -19,7 +19,7 @@ from readiness.heartbeat import Heartbeat
 from readiness.history import History
 from readiness.judging import Judging
 from readiness.loading import DescriptorFile, load_descriptor
-from readiness.model import Finding, Outcome
+from readiness.model import Finding, GateInfo, Outcome
 from readiness.plan import Plan
 from readiness.policy import Limits
 from readiness.preamble import holder, preamble
@@ -83,6 +83,7 @@ class Run:
             target=target,
             redactor=self._redactor,
             open_deployment=session.deployment,
+            recall=self._earlier,
             gates=selected,
             armed=plan.armed == descriptor.name,
             budget_s=budget.total_seconds() if budget else None,
@@ -169,12 +170,15 @@ class Run:
 
     def _recall(self, selected: set[str]) -> None:
         """Let fresh evidence of earlier runs stand for gates that are not selected now."""
-        assert self._state is not None
-        for gate in self._plan.gates:
+        for gate in self._plan.adopted:
             if gate.info.id not in selected:
-                earlier = self._state.recall(gate.info, self._release, datetime.now(UTC))
+                earlier = self._earlier(gate.info)
                 if earlier is not None:
                     self._append(earlier)
+
+    def _earlier(self, gate: GateInfo) -> Finding | None:
+        assert self._state is not None
+        return self._state.recall(gate, self._release, datetime.now(UTC))
 
     def _unknown(self, gate: Gate, reason: str) -> Finding:
         return finding(gate.info, Verdict(Outcome.UNKNOWN, reason), datetime.now(UTC), self._redactor)
@@ -182,6 +186,9 @@ class Run:
     def _keep(self, gate: Gate, found: Finding) -> None:
         assert self._state is not None and self._history is not None and self._folder is not None
         self._append(found)
+        if found.carried_from:
+            self._terminal.progress.gate_ended(found)
+            return
         since = FailingSince(self._state).observe(found)
         if since is not None and since < found.observed_at:
             self._history.append("note", gate=gate.info.id, text=f"failing since {since.isoformat()}")

@@ -40,6 +40,8 @@ class Scenario(Part):
     threshold: Share
     pillar_floor: Share = 0.6
     time_budget: Duration | None = None
+    all_adopted: bool = False
+    """Whether every gate must be adopted: `not_yet` of the policy is then refused."""
 
     @field_validator("gates")
     @classmethod

@@ -58,9 +58,12 @@ def _services(descriptor: Descriptor) -> Found:
 
 
 def _auth(descriptor: Descriptor) -> Found:
-    sources = ("procedures", "metrics", "alerts", "logs", "traces")
+    sources = ("metrics", "alerts", "logs", "traces")
     for name in descriptor.auth:
-        if name not in descriptor.procedures:
+        if name in descriptor.procedures and name not in descriptor.services:
+            place = f"procedures.{name}.secrets: {{VARIABLE: {{env: …}}}}"
+            yield ("auth", name), f"{name} is a command, and a command gets its secrets as variables; write {place}"
+        else:
             yield from _named("auth", name, [*descriptor.services, *sources], ("auth", name))
 
 

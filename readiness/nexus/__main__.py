@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from readiness.nexus.errors import NexusError
+from readiness.nexus.errors import NexusError, WrongUsageError
 from readiness.nexus.supervision import SupervisionError
 
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return commands[given.command](given)
     except (NexusError, SupervisionError, OSError) as error:
         print(f"nexus {given.command}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, WrongUsageError) else 1
     except KeyboardInterrupt:
         print(f"nexus {given.command}: interrupted, nothing is left running", file=sys.stderr)
         return 130

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from readiness.nexus.errors import NexusError, unknown
+from readiness.nexus.errors import WrongUsageError, unknown
 
 SWITCHED = {
     "rollback-leaves-traffic": "rollback moves the instances but forgets the last tenth of the weights",
@@ -86,7 +86,7 @@ class Defects:
 
     @classmethod
     def parse(cls, given: Iterable[str]) -> Defects:
-        """Reads `NAME` and `NAME=VALUE`; raises NexusError with one line for anything else."""
+        """Reads `NAME` and `NAME=VALUE`; raises WrongUsageError with one line for anything else."""
         enabled: dict[str, str] = {}
         for item in given:
             name, _, value = item.partition("=")
@@ -94,10 +94,10 @@ class Defects:
                 raise unknown("defect", name, ALL)
             if (name in VALUED) != bool(value):
                 form = f"{name}=NUMBER" if name in VALUED else name
-                raise NexusError(f"defect {item!r}: write {form} ({ALL[name]})")
+                raise WrongUsageError(f"defect {item!r}: write {form} ({ALL[name]})")
             try:
                 float(value or 0)
             except ValueError:
-                raise NexusError(f"defect {item!r}: {value!r} is not a number") from None
+                raise WrongUsageError(f"defect {item!r}: {value!r} is not a number") from None
             enabled[name] = value
         return cls(enabled)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from readiness.nexus.errors import NexusError, unknown
+from readiness.nexus.errors import WrongUsageError, unknown
 
 AGENT_ROLES = ("planner", "researcher", "writer", "reviewer")
 """The order in which the tasks of a workflow run."""
@@ -132,7 +132,7 @@ class Names:
         return str(getattr(self.components, canonical))
 
     def canonical_component(self, outward: str) -> str:
-        """Returns the canonical name of an outward component name; raises NexusError for an unknown one."""
+        """Returns the canonical name of an outward component name; raises WrongUsageError for an unknown one."""
         known = {self.component(name): name for name in COMPONENTS}
         if outward not in known:
             raise unknown("service", outward, known)
@@ -143,7 +143,7 @@ class Names:
         return str(getattr(self.levels, canonical.replace("-", "_")))
 
     def canonical_level(self, outward: str) -> str:
-        """Returns the canonical name of an outward level name; raises NexusError for an unknown one."""
+        """Returns the canonical name of an outward level name; raises WrongUsageError for an unknown one."""
         known = {self.level(name): name for name in LEVELS}
         if outward not in known:
             raise unknown("level", outward, known)
@@ -166,27 +166,27 @@ class Names:
             if group not in {item.name for item in dataclasses.fields(cls)}:
                 raise unknown("group", group, (item.name for item in dataclasses.fields(cls)), where)
             if not isinstance(values, Mapping):
-                raise NexusError(f"{where}: {group} must be a mapping of names")
+                raise WrongUsageError(f"{where}: {group} must be a mapping of names")
             part = getattr(chosen, group)
             known = {item.name for item in dataclasses.fields(part)}
             for key, value in values.items():
                 if key not in known:
                     raise unknown(f"name in {group}", str(key), known, where)
                 if not isinstance(value, str) or not value:
-                    raise NexusError(f"{where}: {group}.{key} must be a non-empty text, not {value!r}")
+                    raise WrongUsageError(f"{where}: {group}.{key} must be a non-empty text, not {value!r}")
             chosen = dataclasses.replace(chosen, **{group: dataclasses.replace(part, **values)})
         return chosen
 
     @classmethod
     def read(cls, path: Path) -> Names:
-        """Reads the names from a YAML or JSON file; raises NexusError with one line."""
+        """Reads the names from a YAML or JSON file; raises WrongUsageError with one line."""
         from ruamel.yaml import YAML
         from ruamel.yaml.error import YAMLError
 
         try:
             loaded = YAML(typ="safe", pure=True).load(path)
         except (OSError, YAMLError, UnicodeDecodeError) as error:
-            raise NexusError(f"cannot read names from {path}: {' '.join(str(error).split())}") from error
+            raise WrongUsageError(f"cannot read names from {path}: {' '.join(str(error).split())}") from error
         if not isinstance(loaded, Mapping):
-            raise NexusError(f"{path} must hold a mapping of groups of names")
+            raise WrongUsageError(f"{path} must hold a mapping of groups of names")
         return cls.from_mapping(loaded, str(path))

@@ -16,7 +16,7 @@ import platformdirs
 
 from readiness.nexus import backup, first_state, lifecycle
 from readiness.nexus.defects import Defects
-from readiness.nexus.errors import NexusError
+from readiness.nexus.errors import NexusError, WrongUsageError
 from readiness.nexus.names import Names
 from readiness.nexus.settings import Settings, write_private
 from readiness.nexus.supervision import Supervisor
@@ -92,7 +92,7 @@ def _again(home: Path, defects: Defects, names: Names) -> Settings:
     """Take up a home that was stopped, with the defects that are wished for this time."""
     settings = Settings.load(home)
     if names not in (Names(), settings.names):
-        raise NexusError(f"{home} was made with other names; give a new folder with --dir")
+        raise WrongUsageError(f"{home} was made with other names; give a new folder with --dir")
     settings = replace(settings, defects=defects)
     settings.save()
     return settings
@@ -110,7 +110,7 @@ def _home(chosen: Path | None) -> Path:
         return Path(tempfile.mkdtemp(prefix=TEMPORARY)).absolute()
     home = chosen.absolute()
     if home.exists() and any(home.iterdir()) and not (home / "etc" / "nexus.json").exists():
-        raise NexusError(f"{home} is neither empty nor a Nexus home; give an empty or a new folder with --dir")
+        raise WrongUsageError(f"{home} is neither empty nor a Nexus home; give an empty or a new folder with --dir")
     return home
 
 

@@ -39,7 +39,7 @@ STATUSES: dict[State, str] = {
     State.STALE: Status.BROKEN,
     State.NOT_APPLICABLE: Status.SKIPPED,
 }
-"""State → Allure's status; a gate that was left out is no result, since nobody ran it."""
+"""State → Allure's status; a gate that was left out, or left for later, is no result, since nobody ran it."""
 SEVERITIES = {Risk.CRITICAL: "blocker", Risk.HIGH: "critical", Risk.MEDIUM: "normal", Risk.LOW: "minor"}
 CATEGORIES = [
     {"name": "Broken promises", "matchedStatuses": [Status.FAILED]},

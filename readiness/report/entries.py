@@ -64,7 +64,7 @@ def entries(run: RunRecord, card: Scorecard) -> tuple[Entry, ...]:
 
 
 def _entry(run: RunRecord, gate: GateInfo, score: GateScore) -> Entry:
-    finding = run.findings.get(gate.id)
+    finding = None if score.state is State.NOT_YET else run.findings.get(gate.id)
     began_at = None if finding is None or finding.carried_from else run.started.get(gate.id, finding.observed_at)
     return Entry(
         gate=gate,
@@ -80,6 +80,9 @@ def _entry(run: RunRecord, gate: GateInfo, score: GateScore) -> Entry:
 
 
 def _reason(run: RunRecord, gate: GateInfo, finding: Finding | None) -> str:
+    later = next((entry for entry in run.policy.not_yet if entry.gate == gate.id), None)
+    if later is not None:
+        return f"not adopted yet: {later.reason} ({later.owner}, until {later.until})"
     if finding is not None:
         return finding.reason
     if gate.id in run.selected:

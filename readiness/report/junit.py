@@ -26,7 +26,7 @@ RESULTS: dict[State, type[Failure] | type[Error] | type[Skipped] | None] = {
     State.STALE: Error,
     State.NOT_APPLICABLE: Skipped,
 }
-"""State → what the test case is; a gate that was left out is no test case, since nobody ran it."""
+"""State → what the test case is; a gate that was left out, or left for later, is no test case, since nobody ran it."""
 
 
 def write(run: RunRecord, card: Scorecard, folder: Path) -> None:

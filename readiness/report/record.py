@@ -178,9 +178,12 @@ class RunRecord:
 
     @property
     def rubric(self) -> Rubric:
-        """What the scenario demands."""
+        """What the scenario demands, and what the policy leaves for later."""
         scenario = self.scenario
-        return Rubric(scenario.threshold, scenario.pillar_floor, scenario.name, scenario.catalogue_blocking)
+        not_yet = frozenset(entry.gate for entry in self.policy.not_yet)
+        return Rubric(
+            scenario.threshold, scenario.pillar_floor, scenario.name, scenario.catalogue_blocking, not_yet=not_yet
+        )
 
     @classmethod
     def from_history(cls, events: Iterable[Event]) -> RunRecord:

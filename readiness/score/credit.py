@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 
 from readiness.model import Finding, GateInfo, Mode, Outcome
@@ -48,10 +48,18 @@ def passed(gate: GateInfo, finding: Finding) -> tuple[float, float]:
 
 
 def credits_of(
-    gates: Iterable[GateInfo], findings: Mapping[str, Finding], scored_at: datetime
+    gates: Iterable[GateInfo], findings: Mapping[str, Finding], not_yet: Set[str], scored_at: datetime
 ) -> tuple[tuple[GateInfo, GateScore], ...]:
     """Every gate with its credit, in the order of the ids, so that the order of a run changes nothing."""
-    return tuple((gate, credit(gate, findings.get(gate.id), scored_at)) for gate in sorted(gates, key=lambda g: g.id))
+    return tuple(
+        (gate, not_adopted(gate) if gate.id in not_yet else credit(gate, findings.get(gate.id), scored_at))
+        for gate in sorted(gates, key=lambda gate: gate.id)
+    )
+
+
+def not_adopted(gate: GateInfo) -> GateScore:
+    """No credit and none to come: a team that leaves a gate for later pays with the score for it."""
+    return _scored(gate, State.NOT_YET, 0.0, 0.0)
 
 
 def _scored(

@@ -20,6 +20,8 @@ class State(StrEnum):
     NOT_APPLICABLE = "NOT_APPLICABLE"
     LEFT_OUT = "LEFT_OUT"
     """Part of the scenario, not of the selection, and without fresh evidence: no credit and no verdict."""
+    NOT_YET = "NOT_YET"
+    """Not adopted yet, as the policy says: it earns nothing, whatever is known of it, and blocks nothing."""
 
 
 class Decision(StrEnum):
@@ -51,6 +53,8 @@ class Rubric:
     scenario: str = ""
     catalogue_blocking: int | None = None
     """How many blocking gates exist, where that is more than the scenario's own."""
+    not_yet: frozenset[str] = frozenset()
+    """Ids of gates that the policy calls not adopted yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,16 +25,17 @@ def score(
 ) -> Scorecard:
     """Judge the gates of a scenario by their findings at one time; the same input gives the same scorecard.
 
-    A gate without a finding is LEFT_OUT, a finding of no gate counts for nothing. `complete` is False for a run that
+    A gate without a finding is LEFT_OUT, one that is not adopted yet is NOT_YET whatever its finding says, a finding
+    of no gate counts for nothing. `complete` is False for a run that
     was stopped, which is never READY. Raises ValueError without gates (an empty catalogue is not a perfect one) and
     for two gates or two findings of one id.
     """
     if not gates:
         raise ValueError("nothing to judge: the scenario selects no gate")
-    by_gate = _by_gate(findings, {gate.id for gate in gates})
+    by_gate = _by_gate(findings, {gate.id for gate in gates} - rubric.not_yet)
     if len({gate.id for gate in gates}) < len(gates):
         raise ValueError("a gate is listed twice")
-    scored = credits_of(gates, by_gate, scored_at)
+    scored = credits_of(gates, by_gate, rubric.not_yet, scored_at)
     ran = [(gate, gate_score) for gate, gate_score in scored if gate_score.state is not State.LEFT_OUT]
     facts = Facts(
         gates=tuple(gate_score for _, gate_score in scored),

@@ -131,6 +131,19 @@ def test_aliases_do_not_multiply(path: Path) -> None:
         ("workload: {ok: {submit: {url: '{a}', method: FETCH}}}", "allowed: GET, HEAD, POST, PUT, PATCH, DELETE"),
         ("workload: {ok: {submit: {url: '{a}', as: root}}}", "unknown level 'root'"),
         ("auth: {b: {bearer: {env: X}}}", "unknown auth 'b'"),
+        (
+            "auth: {d: {bearer: {env: X}}}\nprocedures: {d: {run: [d]}}",
+            "write procedures.d.secrets: {VARIABLE: {env: …}}",
+        ),
+        (
+            "objectives: {maintenance_windows: [{days: [sunday], from: '02:00', to: '04:00', zone: UTC}]}",
+            "allowed: mon",
+        ),
+        ("objectives: {maintenance_windows: [{days: [sun], from: '2:00', to: '04:00', zone: UTC}]}", "'2:00'"),
+        (
+            "objectives: {maintenance_windows: [{days: [sun], from: '02:00', to: '04:00', zone: Berlin}]}",
+            "'Berlin' is no time zone",
+        ),
         ("auth: {a: {bearer: {env: X, file: y}}}", "give exactly one of env, file, command"),
         ("backups: {components: {knowlege: x}}", "unknown component 'knowlege'; did you mean 'knowledge'?"),
     ],

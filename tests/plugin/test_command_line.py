@@ -69,6 +69,15 @@ def test_wrong_usage_is_one_line(
     assert len(err.strip().splitlines()) == 1
 
 
+def test_wrong_usage_of_the_reference_deployment_is_wrong_usage_here(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = run(capfd, monkeypatch, "up", "--defect", "rollback-leaves-trafic")
+    assert code == 4
+    assert "did you mean 'rollback-leaves-traffic'" in err
+    assert len(err.strip().splitlines()) == 1
+
+
 def test_without_a_deployment_it_says_how_to_name_one(
     tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,3 +116,39 @@ def test_a_spent_time_budget_is_unknown(judge: Judge, card: Card, pytester: pyte
     assert judge().ret in (11, 10)
     reasons = {gate["id"]: gate["reason"] for gate in card()["gates"]}
     assert "visited 0 of 8" in reasons["OBS-MET-901"]
+
+
+def test_what_there_is_no_time_for_keeps_its_fresh_evidence(
+    judge: Judge, card: Card, pytester: pytest.Pytester
+) -> None:
+    judge("-k", "OBS-MET-902 or OBS-LOG-901")
+    scenario = pytester.path / "scenarios/tiny.yaml"
+    scenario.write_text(scenario.read_text(encoding="utf-8") + "time_budget: 1ms\n", encoding="utf-8")
+    result = judge("--collect-only", "-q")
+    collected = [line.rpartition("::")[2] for line in result.outlines if line.startswith("readiness::")]
+    judge()
+    gates = {gate["id"]: gate for gate in card()["gates"]}
+    assert gates["OBS-MET-901"]["state"] == "UNKNOWN"
+    carried = {id for id, gate in gates.items() if gate["carried_from"]}
+    assert carried and carried <= {"OBS-MET-902", "OBS-LOG-901"}
+    modes = {gate: gates[gate]["mode"] for gate in carried}
+    for gate, mode in modes.items():  # the oldest evidence last among its mode: the others have none
+        same = [other for other in collected if gates[other]["mode"] == mode]
+        assert set(same[-len(carried & set(same)) :]) <= carried, (gate, same)
+
+
+def test_what_is_not_adopted_does_not_run(judge: Judge, card: Card, pytester: pytest.Pytester, tmp_path: Path) -> None:
+    policy = tmp_path / "signed-off" / "policy.yaml"
+    policy.parent.mkdir()
+    entry = '{gate: OBS-LOG-901, owner: ops, until: "2999-01-01T00:00:00Z", reason: next quarter}'
+    policy.write_text(f"readiness_policy: 1\nnot_yet: [{entry}]\n", encoding="utf-8")
+    result = judge(f"--readiness-policy={policy}")
+    result.stdout.fnmatch_lines(["*8 gates, 1 of them not adopted yet*", "*not yet adopted: OBS-LOG-901*"])
+    gates = {gate["id"]: gate for gate in card()["gates"]}
+    assert gates["OBS-LOG-901"]["state"] == "NOT_YET"
+    assert "next quarter (ops" in gates["OBS-LOG-901"]["reason"]
+    scenario = pytester.path / "scenarios/tiny.yaml"
+    scenario.write_text(scenario.read_text(encoding="utf-8") + "all_adopted: true\n", encoding="utf-8")
+    result = judge(f"--readiness-policy={policy}")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*takes no gate that is not adopted yet*OBS-LOG-901*"])

@@ -11,9 +11,10 @@ from unittest.mock import patch
 
 from readiness.model import Finding, GateInfo, Mode, Outcome, UndoFailure
 from readiness.score import Decision, Rubric, Scorecard, State, aggregation, credit, decision, score
-from tests.score.suites import Scorer, Suite, passed
+from tests.score.suites import NOW, Scorer, Suite, passed
 
 Change = Callable[[Suite], Suite]
+NOT_ADOPTED = credit.not_adopted
 
 
 def _on_input(change: Change) -> Scorer:
@@ -178,4 +179,18 @@ MUTANTS: dict[str, Scorer] = {
     "never PARTIAL": _without_rule(Decision.PARTIAL),
     "never CONDITIONAL": _without_rule(Decision.CONDITIONAL),
     "order-dependent": _order_dependent(),
+    "not adopted counts as pass": _patched(
+        credit, "not_adopted", lambda one: credit.credit(one, passed(one, NOW), NOW)
+    ),
+    "not adopted counts as unknown": _patched(
+        credit, "not_adopted", lambda one: replace(NOT_ADOPTED(one), hi=1.0, best=1.0)
+    ),
+    "not adopted is not counted": _on_input(
+        lambda suite: replace(
+            suite, gates=tuple(one for one in suite.gates if one.id not in suite.rubric.not_yet) or suite.gates
+        )
+    ),
+    "ignores what is not adopted": _on_input(
+        lambda suite: replace(suite, rubric=replace(suite.rubric, not_yet=frozenset()))
+    ),
 }

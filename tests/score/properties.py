@@ -233,7 +233,21 @@ def padding_with_passes_hides_no_failure(score: Scorer, data: st.DataObject) -> 
     assert padded.score(score).decision is Decision.NOT_READY
 
 
+def what_is_not_adopted_earns_and_blocks_nothing(score: Scorer, data: st.DataObject) -> None:
+    suite = data.draw(SUITES)
+    chosen = data.draw(st.sampled_from(suite.gates))
+    later = replace(suite, rubric=replace(suite.rubric, not_yet=frozenset({chosen.id})))
+    before, after = suite.score(score), later.score(score)
+    assert _state(after, chosen) is State.NOT_YET
+    assert after.proven <= before.proven + SLACK
+    assert after.possible <= before.possible + SLACK
+    assert chosen.id not in {blocker.gate for blocker in after.blockers}
+    assert after == later.without(chosen.id).score(score)
+    assert after == later.with_finding(finding(chosen, Outcome.FAIL)).score(score)
+
+
 PROPERTIES: tuple[Property, ...] = (
+    what_is_not_adopted_earns_and_blocks_nothing,
     all_unknown_is_nothing_and_unproven,
     nothing_that_applies_is_unproven,
     a_fail_earns_nothing,

@@ -143,7 +143,7 @@ def test_ready_has_no_blockers_and_left_out_says_how_to_run_it() -> None:
 
 def test_every_state_is_counted() -> None:
     counts = left_out.with_finding(finding(LOGS, ABSENT)).score(score).counts
-    assert counts == {"PASS": 2, "FAIL": 0, "UNKNOWN": 0, "STALE": 0, "NOT_APPLICABLE": 1, "LEFT_OUT": 1}
+    assert counts == {"PASS": 2, "FAIL": 0, "UNKNOWN": 0, "STALE": 0, "NOT_APPLICABLE": 1, "LEFT_OUT": 1, "NOT_YET": 0}
     assert list(counts) == list(State)
 
 
