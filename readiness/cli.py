@@ -20,10 +20,24 @@ PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="May this deployment go to production? `pytest --readiness` answers; these commands help around it.",
 )
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="say the version")] = False,
+) -> None:
+    from readiness.preamble import product_version
+
+    if version:
+        typer.echo(f"readiness {product_version()}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(USAGE)
 
 
 @app.command(context_settings=PASSED_ON, add_help_option=False)

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field
@@ -186,7 +187,10 @@ def _compare(case: Case, outcomes: Mapping[str, str]) -> list[str]:
 @contextmanager
 def _deployment(case: Case, names: Path | None) -> Iterator[Path]:
     """A reference deployment with the case's defects, on a fresh folder that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="rd-", ignore_cleanup_errors=True) as home:
+    with tempfile.TemporaryDirectory(prefix="rd-", ignore_cleanup_errors=True) as place:
+        home = str(Path(place) / "nexus")
+        # What `up` remembers for `down` stays with the case: the user's own deployment goes on being the last one.
+        own = {"XDG_STATE_HOME": place}
         argv = [sys.executable, "-m", "readiness.nexus", "up", "--dir", home]
         argv += [part for defect in case.defects for part in ("--defect", defect)]
         if case.disguised:
@@ -194,10 +198,10 @@ def _deployment(case: Case, names: Path | None) -> Iterator[Path]:
                 raise UsageError(f"case {case.name} is disguised, but the file of foretold verdicts has no `names`")
             argv += ["--names", str(names)]
         try:
-            yield Path(_run(argv, UP_WITHIN_S, f"{case.name}: up").splitlines()[-1])
+            yield Path(_run(argv, UP_WITHIN_S, f"{case.name}: up", own).splitlines()[-1])
         finally:
             down = [sys.executable, "-m", "readiness.nexus", "down", "--dir", home]
-            _run(down, UP_WITHIN_S, f"{case.name}: down")
+            _run(down, UP_WITHIN_S, f"{case.name}: down", own)
 
 
 def _edited(descriptor: Path, case: Case) -> Path:
@@ -240,14 +244,16 @@ def _judge(descriptor: Path, case: Case, reports: Path) -> dict[str, Any]:
     return card
 
 
-def _run(argv: Sequence[str], within_s: float, what: str) -> str:
-    done = _ended(argv, within_s)
+def _run(argv: Sequence[str], within_s: float, what: str, own: Mapping[str, str]) -> str:
+    done = _ended(argv, within_s, own)
     if done.returncode != 0:
         raise UsageError(f"{what} ended with {done.returncode}: {_last_line(done)}")
     return done.stdout
 
 
-def _ended(argv: Sequence[str], within_s: float) -> subprocess.CompletedProcess[str]:
+def _ended(
+    argv: Sequence[str], within_s: float, own: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, without what would make every start of a Python process slow."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.run(
@@ -257,7 +263,7 @@ def _ended(argv: Sequence[str], within_s: float) -> subprocess.CompletedProcess[
         capture_output=True,
         text=True,
         timeout=within_s,
-        env=environment,
+        env={**environment, **own},
     )
 
 

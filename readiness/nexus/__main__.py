@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from readiness.nexus.errors import NexusError, WrongUsageError
 from readiness.nexus.supervision import SupervisionError
@@ -30,8 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells wrong usage in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="nexus", description=__doc__)
+    parser = _Parser(prog="nexus", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start it; the last line printed is the path of its descriptor")
     up.add_argument("--dir", type=Path, help="its home; default: a fresh private folder, removed by `down`")

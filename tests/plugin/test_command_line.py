@@ -69,13 +69,33 @@ def test_wrong_usage_is_one_line(
     assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--defect", "rollback-leaves-trafic"], "did you mean 'rollback-leaves-traffic'"),
+        (["--dir", "/proc/nowhere"], "give a folder that you may write to"),
+        (["--dir", str(Path(__file__).parent)], "neither empty nor a Nexus home"),
+        (["--fly"], "--fly"),
+    ],
+)
 def test_wrong_usage_of_the_reference_deployment_is_wrong_usage_here(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
 ) -> None:
-    code, _, err = run(capfd, monkeypatch, "up", "--defect", "rollback-leaves-trafic")
+    code, _, err = run(capfd, monkeypatch, "up", *arguments)
     assert code == 4
-    assert "did you mean 'rollback-leaves-traffic'" in err
+    assert words in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_without_a_command_it_shows_what_there_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = run(capsys, monkeypatch)
+    assert (code, err) == (4, "")
+    assert "catalogue" in out
+    code, out, _ = run(capsys, monkeypatch, "--version")
+    assert code == 0
+    assert out.startswith("readiness 0.")
 
 
 def test_without_a_deployment_it_says_how_to_name_one(
