@@ -64,7 +64,7 @@ def _by_request(
 ) -> Attempt:
     header = reach.file.descriptor.workload.correlation
     headers = {header.request_header: correlation} if header is not None and correlation else {}
-    values = {**roles(reach.file), "operation": operation, "level": level, "marker": correlation or operation}
+    values = _values(reach, operation, level, correlation)
     sent_as = level
     if made_up is not None:
         headers, sent_as = {**headers, **made_up.headers}, ANONYMOUS
@@ -82,7 +82,7 @@ def _by_command(
     deadline: Deadline,
     made_up: MadeUp | None,
 ) -> Attempt:
-    values = {**roles(reach.file), "operation": operation, "level": level, "marker": correlation or operation}
+    values = _values(reach, operation, level, correlation)
     assert not isinstance(spec.dry_run, Request)
     argv = [fill(part, values, f"operations.{operation}.dry_run") for part in spec.dry_run]
     environment = {"READINESS_CORRELATION": correlation} if correlation else {}
@@ -95,3 +95,15 @@ def _by_command(
     )
     decision: Decision = "allowed" if ran.ok else "denied" if ran.exit_code in spec.denied_exit else "error"
     return Attempt(operation, level, decision, ran.exit_code, ran.told())
+
+
+def _values(reach: Reach, operation: str, level: str, correlation: str | None) -> dict[str, str]:
+    """What the templates of a harmless attempt are filled with; `{release}` is the one that would go out next."""
+    descriptor, named = reach.file.descriptor, roles(reach.file)
+    values = {**named, "operation": operation, "level": level, "marker": correlation or operation}
+    if release := named.get("candidate") or named.get("current"):
+        values["release"] = release
+    if descriptor.recovery is not None:
+        values["environment"] = descriptor.recovery.environment
+    values["service"] = next(iter(descriptor.services))
+    return values

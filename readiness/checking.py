@@ -13,6 +13,7 @@ from readiness.errors import ReadinessError
 from readiness.loading import DescriptorFile, load_descriptor
 from readiness.policy import check_objectives
 from readiness.reach import Reach
+from readiness.reachability import unreachable
 from readiness.redaction import Redactor
 from readiness.target import attach
 from readiness.waiting import Deadline
@@ -43,6 +44,7 @@ def problems(path: Path) -> tuple[list[str], str]:
 def _unreached(reach: Reach) -> Iterator[str]:
     """Replicas that are not there or not ready, and sources of evidence without an answer."""
     deadline = Deadline.after(WITHIN_S)
+    yield from (f"{breach.what}: {breach.reason}" for breach in unreachable(reach.file.descriptor, 2.0))
     for service in reach.target.services():
         try:
             instances = reach.target.instances(service)

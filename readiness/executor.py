@@ -14,7 +14,7 @@ from readiness.errors import Missing, ProcedureFailed, ReadinessError, TargetErr
 from readiness.history import History
 from readiness.ledger import Ledger
 from readiness.loading import DescriptorFile
-from readiness.model import UndoFailure
+from readiness.model import Breach
 from readiness.operations import PROCEDURE, Change, Digest, Operation, differences
 from readiness.procedures import Procedures
 from readiness.records import to_json
@@ -39,7 +39,7 @@ class Healed:
     """What became of changes that earlier runs left open."""
 
     closed: tuple[OpenUndo, ...]
-    failures: tuple[UndoFailure, ...]
+    failures: tuple[Breach, ...]
 
 
 class Executor:
@@ -72,7 +72,7 @@ class Executor:
         self._open: list[Change] = []
         self._failed: set[str] = set()
         self._seen: tuple[float, Digest] | None = None
-        self.failures: list[UndoFailure] = []
+        self.failures: list[Breach] = []
         """Every undo of this run that could not be verified."""
 
     @contextmanager
@@ -226,10 +226,10 @@ class Executor:
             self._state.close(change.id)
         else:
             by_hand = "; ".join(str(one) for one in change.undo)
-            failure = UndoFailure(change.what, reason, datetime.now(UTC), by_hand)
+            failure = Breach(change.what, reason, datetime.now(UTC), by_hand)
             self.failures.append(failure)
             self._failed.add(change.id)
-            self._history.append("undo_failed", failure)
+            self._history.append("breach", failure)
         facts = {"id": change.id, "verified": change.verified, "healed_by": change.healed_by}
         self._ledger.write("closed" if change.verified else "undo_failed", {**facts, "reason": reason})
         self._history.append("change_closed", **facts)

@@ -41,14 +41,14 @@ def heal_deployment(path: Path, *, dry_run: bool, tell: Callable[[str], None]) -
     for undo in healed.closed:
         tell(f"healed: {undo.what} (left by run {undo.run_id})")
     for failure in healed.failures:
-        tell(f"NOT healed: {failure.what}: {failure.reason}; by hand: {failure.undo}")
+        tell(f"NOT healed: {failure.what}: {failure.reason}; by hand: {failure.remedy}")
     return not healed.failures
 
 
 def refuse_if_broken(healed: Healed, file: DescriptorFile) -> None:
     """Raise UsageError where something that an earlier run left could not be undone: no drill starts on top of it."""
     if healed.failures:
-        told = "; ".join(f"{failure.what} ({failure.reason}; by hand: {failure.undo})" for failure in healed.failures)
+        told = "; ".join(f"{failure.what} ({failure.reason}; by hand: {failure.remedy})" for failure in healed.failures)
         raise UsageError(
             f"{file.descriptor.name}: an earlier run left open what cannot be undone: {told}; "
             f"mend it, then run `readiness heal --deployment {file.path}`"

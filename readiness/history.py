@@ -25,7 +25,7 @@ KINDS = frozenset(
         "change_opened",
         "change_witnessed",
         "change_closed",
-        "undo_failed",
+        "breach",
         "traffic",
         "finding",
         "note",

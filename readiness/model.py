@@ -138,12 +138,22 @@ class Finding:
     """The earlier run whose fresh evidence this is; empty when the gate ran now."""
 
 
+class BreachKind(StrEnum):
+    """What a run can find that is no gate's."""
+
+    UNDO_FAILED = "UNDO_FAILED"
+    """A change to the deployment that could not be shown to be undone."""
+    UNREACHABLE = "UNREACHABLE"
+    """A declared service that does not take connections."""
+
+
 @dataclass(frozen=True, slots=True)
-class UndoFailure:
-    """A change to the deployment that could not be shown to be undone; it blocks by itself."""
+class Breach:
+    """What stands between a deployment and production by itself, whatever its gates say."""
 
     what: str
     reason: str
     observed_at: datetime
-    undo: str = ""
-    """How an operator undoes it by hand."""
+    remedy: str = ""
+    """What an operator does about it."""
+    kind: BreachKind = BreachKind.UNDO_FAILED

@@ -26,7 +26,7 @@ from ruamel.yaml import YAML
 
 from readiness.catalogue import all_gates
 from readiness.descriptor import Part
-from readiness.errors import UsageError
+from readiness.errors import ReadinessError, UsageError
 from readiness.loading import load
 from readiness.model import Mode, Outcome
 
@@ -122,7 +122,7 @@ def _without_drills(case: Case) -> Case:
 
 
 def _surprises(proof: Proof) -> list[str]:
-    return [wrong.split()[0] for wrong in proof.wrong]
+    return [gate for gate in (wrong.split()[0] for wrong in proof.wrong) if gate in proof.outcomes]
 
 
 def load_expected(path: Path) -> Expected:
@@ -162,8 +162,11 @@ def prove(cases: Sequence[Case], names: Path | None, jobs: int, folder: Path) ->
 def _prove_one(case: Case, names: Path | None, folder: Path) -> Proof:
     started = time.monotonic()
     reports = folder / case.name
-    with _deployment(case, names) as descriptor:
-        card = _judge(_edited(descriptor, case), case, reports)
+    try:
+        with _deployment(case, names) as descriptor:
+            card = _judge(_edited(descriptor, case), case, reports)
+    except (ReadinessError, subprocess.TimeoutExpired) as error:  # the other cases still tell something
+        return Proof(case, {}, [f"could not be run: {error}"], time.monotonic() - started)
     outcomes = {gate["id"]: gate["state"] for gate in card["gates"]}
     reasons = {gate["id"]: gate.get("reason", "") for gate in card["gates"]}
     return Proof(case, outcomes, _compare(case, outcomes), time.monotonic() - started, card["decision"], reasons)

@@ -13,14 +13,14 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from readiness.errors import UsageError
-from readiness.model import Finding, GateInfo, UndoFailure
+from readiness.model import Breach, Finding, GateInfo
 
 Record = TypeVar("Record")
 LONGEST_S = 366 * 86400.0
 """No gate runs for longer than a year; a number beyond it, or none at all, was not written by a run."""
 _FINDING = TypeAdapter(Finding)
 _GATE = TypeAdapter(GateInfo)
-_UNDO_FAILURE = TypeAdapter(UndoFailure)
+_BREACH = TypeAdapter(Breach)
 
 
 def instant(at: datetime) -> str:
@@ -76,9 +76,9 @@ def gate_from(data: Mapping[str, Any]) -> GateInfo:
     return _read(_GATE, "gate", data)
 
 
-def undo_failure_from(data: Mapping[str, Any]) -> UndoFailure:
+def breach_from(data: Mapping[str, Any]) -> Breach:
     """Read an undo failure back; data that is none raises UsageError."""
-    return _read(_UNDO_FAILURE, "undo failure", data)
+    return _read(_BREACH, "undo failure", data)
 
 
 def _read(adapter: TypeAdapter[Record], kind: str, data: Mapping[str, Any]) -> Record:

@@ -24,6 +24,7 @@ from readiness.plan import Plan
 from readiness.policy import Limits
 from readiness.preamble import holder, preamble
 from readiness.progress import WatchedHistory
+from readiness.reachability import unreachable
 from readiness.redaction import Redactor
 from readiness.report import RunRecord, write_all
 from readiness.score.model import Decision
@@ -77,6 +78,9 @@ class Run:
         parts = (file, target, credentials, history, state, self._redactor, limits, folder, folder.name, progress)
         self._session = session = Session(*parts, owns_deployment=plan.file is None)
         refuse_if_broken(session.heal(progress.tell), file)
+        for breach in unreachable(descriptor):
+            history.append("breach", breach)
+            progress.tell(f"{breach.what}: {breach.reason}")
         budget = plan.scenario.time_budget
         self._judging = Judging(
             descriptor=descriptor,

@@ -14,7 +14,7 @@ from readiness.history import History
 from readiness.judgement import Limiter, Progress, Records
 from readiness.ledger import Ledger
 from readiness.loading import DescriptorFile
-from readiness.model import GateInfo, UndoFailure
+from readiness.model import Breach, GateInfo
 from readiness.reach import Reach
 from readiness.redaction import Redactor
 from readiness.state import State
@@ -63,7 +63,7 @@ class Session:
         """Undo what earlier runs left open on this deployment."""
         return self.executor.heal(tell)
 
-    def close(self) -> tuple[UndoFailure, ...]:
+    def close(self) -> tuple[Breach, ...]:
         """Remove canaries and the restored environment, undo what is open still; gives all undos that failed."""
         for problem in self._facts.close():
             self._records.history.append("note", text=problem)

@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from readiness.model import Finding, Outcome, UndoFailure
+from readiness.model import Breach, Finding, Outcome
 from readiness.progress import STYLES, Progress
 from readiness.report.record import RunRecord
 from readiness.score.model import Decision, PillarScore, Scorecard, State
-from readiness.wording import WORDS, finding_lines, measurement_text, shortened
+from readiness.wording import BREACH_WORDS, WORDS, finding_lines, measurement_text, shortened
 
 DECISION_STYLES = {
     Decision.READY: "bold white on green",
@@ -108,8 +108,8 @@ class Summary:
         told = tuple(f"{finding.gate} " for finding in self._open_findings()[:_SHOWN])
         parts += [Text(f"  - {reason}") for reason in card.reasons if not reason.startswith(told)]
         parts += [Text(), _pillars(card.pillars), Text()]
-        for failure in self._record.undo_failures:
-            parts.append(_undone(failure))
+        for breach in self._record.breaches:
+            parts.append(_breach(breach))
         ordered = self._open_findings()
         for finding in ordered[:_SHOWN]:
             parts.append(self._block(finding))
@@ -203,8 +203,8 @@ def _pillars(pillars: Sequence[PillarScore]) -> Table:
     return table
 
 
-def _undone(failure: UndoFailure) -> Text:
-    text = Text("  NOT UNDONE", style="bold white on red")
-    text.append(f"  {failure.what}\n", style="bold not reverse on default red")
-    text.append(f"      why     {failure.reason}\n", style="not bold default on default")
-    return text.append(f"      by hand {failure.undo or 'readiness heal'}\n", style="not bold default on default")
+def _breach(breach: Breach) -> Text:
+    text = Text(f"  {BREACH_WORDS[breach.kind].upper()}", style="bold white on red")
+    text.append(f"  {breach.what}\n", style="bold not reverse on default red")
+    text.append(f"      why     {breach.reason}\n", style="not bold default on default")
+    return text.append(f"      to do   {breach.remedy or 'readiness heal'}\n", style="not bold default on default")

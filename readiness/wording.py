@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from readiness.model import Finding, Measurement
+from readiness.model import BreachKind, Finding, Measurement
 from readiness.units import format_duration
 
 _BOUNDS = {"at_most": "at most", "at_least": "at least", "equals": "exactly"}
+BREACH_WORDS = {BreachKind.UNDO_FAILED: "not undone", BreachKind.UNREACHABLE: "cannot be reached"}
 WORDS = {"PASS": "PASS", "FAIL": "FAIL", "UNKNOWN": "UNKNOWN", "NOT_APPLICABLE": "NOT APPLICABLE"}
 
 

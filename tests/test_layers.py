@@ -32,7 +32,7 @@ LAYERS: list[set[str]] = [
     {"report"},
     {"session"},
     {"deployment"},
-    {"digest", "facts", "attempts", "inventory"},
+    {"digest", "facts", "attempts", "inventory", "reachability"},
     {"reach", "executor", "judgement", "traffic"},
     {"operations"},
     {"evidence"},

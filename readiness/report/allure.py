@@ -21,13 +21,13 @@ from allure_commons.model2 import (
 from allure_commons.utils import md5
 from attr import asdict
 
-from readiness.model import Evidence, Measurement, Risk, UndoFailure
+from readiness.model import Breach, Evidence, Measurement, Risk
 from readiness.report.document import document
 from readiness.report.entries import Entry, entries
 from readiness.report.files import write_json, write_text
 from readiness.report.record import Change, RunRecord, Step
 from readiness.score.model import Scorecard, State
-from readiness.wording import measurement_text, value_text
+from readiness.wording import BREACH_WORDS, measurement_text, value_text
 
 FOLDER = "allure-results"
 MAX_ATTACHMENT_BYTES = 1 << 20
@@ -40,6 +40,8 @@ STATUSES: dict[State, str] = {
     State.NOT_APPLICABLE: Status.SKIPPED,
 }
 """State → Allure's status; a gate that was left out, or left for later, is no result, since nobody ran it."""
+RUN = "The run itself"
+"""Where stands what is no gate's: a change that was not undone, a service that cannot be reached."""
 SEVERITIES = {Risk.CRITICAL: "blocker", Risk.HIGH: "critical", Risk.MEDIUM: "normal", Risk.LOW: "minor"}
 CATEGORIES = [
     {"name": "Broken promises", "matchedStatuses": [Status.FAILED]},
@@ -59,8 +61,8 @@ def write(run: RunRecord, card: Scorecard, folder: Path) -> None:
     for entry in entries(run, card):
         if entry.state in STATUSES:
             writer.put(writer.result(entry))
-    for failure in run.undo_failures:
-        writer.put(writer.undo_result(failure))
+    for breach in run.breaches:
+        writer.put(writer.breach_result(breach))
     writer.put_globals(card)
     write_text(results / "environment.properties", _environment(run, card))
     write_json(results / "executor.json", _executor(run))
@@ -112,21 +114,21 @@ class _Writer:
             stop=ended_at,
         )
 
-    def undo_result(self, failure: UndoFailure) -> TestResult:
-        """The result of a change that was not shown to be undone."""
-        full_name = f"readiness.undo#{failure.what}"
-        at = _ms(failure.observed_at)
+    def breach_result(self, breach: Breach) -> TestResult:
+        """The result of what the run itself found."""
+        full_name = f"readiness.run.{breach.kind.lower()}#{breach.what}"
+        at = _ms(breach.observed_at)
         return TestResult(
-            uuid=self._uuid(full_name + failure.observed_at.isoformat()),
+            uuid=self._uuid(full_name + breach.observed_at.isoformat()),
             historyId=_digest(full_name, self._run.deployment.name),
             testCaseId=_digest(full_name),
             fullName=full_name,
-            name=f"undone: {failure.what}",
+            name=f"{BREACH_WORDS[breach.kind]}: {breach.what}",
             status=Status.FAILED,
-            statusDetails=StatusDetails(message=failure.reason, trace=f"to do: {failure.undo}"),
+            statusDetails=StatusDetails(message=breach.reason, trace=f"to do: {breach.remedy}"),
             stage="finished",
-            labels=[Label("epic", "Undo"), Label("severity", "blocker"), Label("tag", "blocking")],
-            titlePath=["readiness", "Undo"],
+            labels=[Label("epic", RUN), Label("severity", "blocker"), Label("tag", "blocking")],
+            titlePath=["readiness", RUN],
             start=at,
             stop=at,
         )

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
-from readiness.model import Evidence, Finding, Measurement, Mode, Outcome, Risk, UndoFailure
+from readiness.model import Breach, Evidence, Finding, Measurement, Mode, Outcome, Risk
 from readiness.report.entries import Entry, entries
 from readiness.report.record import Change, Deployment, Policy, RunRecord, Scenario
 from readiness.score.model import Blocker, Decision, PillarScore, Scope, Scorecard, State
@@ -114,7 +114,7 @@ class Document:
     scored_at: datetime
     counts: Mapping[str, int]
     blockers: tuple[Blocker, ...]
-    undo_failures: tuple[UndoFailure, ...]
+    breaches: tuple[Breach, ...]
     pillars: tuple[PillarResult, ...]
     gates: tuple[GateResult, ...]
     changes: tuple[Change, ...]
@@ -147,7 +147,7 @@ def document(run: RunRecord, card: Scorecard) -> Document:
         scored_at=card.scored_at,
         counts=card.counts,
         blockers=card.blockers,
-        undo_failures=run.undo_failures,
+        breaches=run.breaches,
         pillars=tuple(map(_pillar, card.pillars)),
         gates=tuple(map(_gate, entries(run, card))),
         changes=run.changes,

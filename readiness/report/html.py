@@ -18,7 +18,7 @@ from readiness.report.timeline import Timeline, timeline
 from readiness.score.decision import percent
 from readiness.score.model import Decision, PillarScore, Scorecard, State
 from readiness.units import format_duration
-from readiness.wording import instant_text, value_text
+from readiness.wording import BREACH_WORDS, instant_text, value_text
 
 FILE = "report.html"
 TEMPLATES = Path(__file__).with_name("templates")
@@ -84,6 +84,7 @@ def page(run: RunRecord, card: Scorecard) -> str:
             script=script,
             script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             state_words=STATE_WORDS,
+            breach_words=BREACH_WORDS,
         )
     )
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from junitparser import Error, Failure, Skipped
 from junitparser.xunit2 import JUnitXml, TestCase, TestSuite
 
-from readiness.model import UndoFailure
+from readiness.model import Breach
 from readiness.report.entries import Entry, entries
 from readiness.report.files import write_text
 from readiness.report.record import RunRecord
@@ -16,7 +16,7 @@ from readiness.score.model import Scorecard, State
 from readiness.wording import measurement_text
 
 FILE = "junit.xml"
-UNDO_SUITE = "Undo"
+BREACH_SUITE = "The run itself"
 """The suite of changes that were not shown to be undone; it exists only where there are any."""
 
 RESULTS: dict[State, type[Failure] | type[Error] | type[Skipped] | None] = {
@@ -35,8 +35,8 @@ def write(run: RunRecord, card: Scorecard, folder: Path) -> None:
     listed = [entry for entry in entries(run, card) if entry.state in RESULTS]
     for pillar in dict.fromkeys(entry.gate.pillar for entry in listed):
         xml.add_testsuite(_suite(run, card, pillar, [entry for entry in listed if entry.gate.pillar == pillar]))
-    if run.undo_failures:
-        xml.add_testsuite(_undo_suite(run))
+    if run.breaches:
+        xml.add_testsuite(_breach_suite(run))
     xml.update_statistics()  # type: ignore[no-untyped-call]
     ElementTree.indent(xml._elem)
     text = ElementTree.tostring(xml._elem, encoding="unicode")
@@ -84,17 +84,17 @@ def _details(entry: Entry) -> str:
     return "\n".join(lines)
 
 
-def _undo_suite(run: RunRecord) -> TestSuite:
-    suite = TestSuite(UNDO_SUITE)  # type: ignore[no-untyped-call]
+def _breach_suite(run: RunRecord) -> TestSuite:
+    suite = TestSuite(BREACH_SUITE)  # type: ignore[no-untyped-call]
     suite.timestamp = f"{run.began_at:%Y-%m-%dT%H:%M:%S}"
-    for failure in run.undo_failures:
-        suite.add_testcase(_undo_case(failure))
+    for breach in run.breaches:
+        suite.add_testcase(_breach_case(breach))
     return suite
 
 
-def _undo_case(failure: UndoFailure) -> TestCase:
-    case = TestCase(failure.what, "readiness.undo", 0.0)
-    told = Failure(failure.reason, "UNDO_FAILED")
-    told.text = f"{failure.reason}\nto do: {failure.undo}"
+def _breach_case(breach: Breach) -> TestCase:
+    case = TestCase(breach.what, "readiness.run", 0.0)
+    told = Failure(breach.reason, breach.kind.value)
+    told.text = f"{breach.reason}\nto do: {breach.remedy}"
     case.result = [told]
     return case

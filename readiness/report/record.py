@@ -12,8 +12,8 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from readiness.errors import UsageError
 from readiness.history import Event
-from readiness.model import Finding, GateInfo, UndoFailure
-from readiness.records import finding_from, gate_from, undo_failure_from
+from readiness.model import Breach, Finding, GateInfo
+from readiness.records import breach_from, finding_from, gate_from
 from readiness.score.model import Rubric
 
 Record = TypeVar("Record")
@@ -166,7 +166,7 @@ class RunRecord:
     steps: tuple[Step, ...]
     changes: tuple[Change, ...]
     traffic: tuple[Second, ...]
-    undo_failures: tuple[UndoFailure, ...]
+    breaches: tuple[Breach, ...]
     notes: tuple[Note, ...]
     began_at: datetime
     ended_at: datetime
@@ -209,7 +209,7 @@ class RunRecord:
             steps=_steps(told),
             changes=_changes(told),
             traffic=_all(Second, told, "traffic"),
-            undo_failures=tuple(undo_failure_from(event.data) for event in told if event.kind == "undo_failed"),
+            breaches=tuple(breach_from(event.data) for event in told if event.kind == "breach"),
             notes=_all(Note, told, "note"),
             began_at=told[0].at,
             ended_at=told[-1].at,

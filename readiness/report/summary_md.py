@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from readiness.model import BreachKind
 from readiness.report.entries import Entry, entries
 from readiness.report.files import write_text
 from readiness.report.record import RunRecord
 from readiness.score.decision import percent
 from readiness.score.model import Decision, Scorecard, State
-from readiness.wording import instant_text, measurement_text
+from readiness.wording import BREACH_WORDS, instant_text, measurement_text
 
 FILE = "summary.md"
 SIGNS = {
@@ -61,7 +62,11 @@ def _open(card: Scorecard, listed: tuple[Entry, ...]) -> list[str]:
     lines = ["## What stands between this and READY", ""]
     for blocker in card.blockers:
         entry = by_id.get(blocker.gate)
-        title = f"{blocker.gate} {plain(entry.gate.claim)}" if entry else "A change was not undone"
+        title = (
+            f"{blocker.gate} {plain(entry.gate.claim)}"
+            if entry
+            else BREACH_WORDS[BreachKind(blocker.state)].capitalize()
+        )
         lines.append(f"- **{title}** ({blocker.state.replace('_', ' ')}): {plain(blocker.reason)}")
         lines += [f"  - measured {plain(measurement_text(one))}" for one in (entry.broken if entry else ())]
         if blocker.remedy:

@@ -54,7 +54,7 @@ def scorecard(run: RunRecord) -> Scorecard:
             run.gates,
             run.findings.values(),
             run.rubric,
-            undo_failures=run.undo_failures,
+            breaches=run.breaches,
             scored_at=run.scored_at,
             complete=run.complete,
         )

@@ -8,20 +8,18 @@ from readiness.score.decision import Facts
 from readiness.score.model import Blocker, Decision, GateScore, State
 
 _SEVERITY = {State.FAIL: 0, State.UNKNOWN: 1, State.STALE: 2, State.LEFT_OUT: 3}
-UNDO = "UNDO_FAILED"
-"""The state of a blocker that is no gate: a change that was not shown to be undone."""
 
 
 def blockers_of(facts: Facts, decision: Decision) -> tuple[Blocker, ...]:
-    """Undo failures, then blocking gates, then scored ones where the score itself falls short; none when READY."""
+    """Breaches, then blocking gates, then scored ones where the score itself falls short; none when READY."""
     if decision is Decision.READY:
         return ()
-    undone = [Blocker("", UNDO, True, f"{f.what}: {f.reason}", f.undo) for f in facts.undo_failures]
+    breaches = [Blocker("", one.kind, True, f"{one.what}: {one.reason}", one.remedy) for one in facts.breaches]
     open_gates = [gate for gate in facts.gates if gate.state in _SEVERITY and (gate.blocking or _falls_short(facts))]
     ordered = sorted(open_gates, key=lambda g: (not g.blocking, _SEVERITY[g.state], -g.risk.weight, g.gate))
     listed = {gate.gate for gate in ordered}
     weakened = [_weakened(f) for _, f in sorted(facts.findings.items()) if f.weakened and f.gate not in listed]
-    return (*undone, *(_blocker(gate, facts) for gate in ordered), *weakened)
+    return (*breaches, *(_blocker(gate, facts) for gate in ordered), *weakened)
 
 
 def _falls_short(facts: Facts) -> bool:

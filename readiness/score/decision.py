@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from readiness.model import Finding, UndoFailure
+from readiness.model import Breach, BreachKind, Finding
 from readiness.score.aggregation import applies, whole
 from readiness.score.model import Decision, GateScore, PillarScore, Rubric, State
 
@@ -21,11 +21,15 @@ class Facts:
     """Over the whole scenario: what was left out has no credit."""
     pillars_run: tuple[PillarScore, ...]
     """Over what has a finding."""
-    undo_failures: tuple[UndoFailure, ...]
+    breaches: tuple[Breach, ...]
     rubric: Rubric
     complete: bool
 
 
+BROKEN = {
+    BreachKind.UNDO_FAILED: "a change was not undone",
+    BreachKind.UNREACHABLE: "a declared service cannot be reached",
+}
 Rule = Callable[[Facts], Iterator[str]]
 
 
@@ -47,9 +51,9 @@ def decide(facts: Facts) -> tuple[Decision, tuple[str, ...]]:
 
 
 def not_ready(facts: Facts) -> Iterator[str]:
-    """A broken promise: an undo that was not verified, a blocking FAIL, or too little even if all the rest passed."""
-    for failure in facts.undo_failures:
-        yield f"a change was not undone: {failure.what}: {failure.reason}"
+    """A broken promise: what the run itself found, a blocking FAIL, or too little even if all the rest passed."""
+    for breach in facts.breaches:
+        yield f"{BROKEN[breach.kind]}: {breach.what}: {breach.reason}"
     for gate in _blocking(facts, State.FAIL):
         yield f"{gate.gate} fails: {facts.findings[gate.gate].reason}"
     _, _, best = whole(facts.pillars)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 
-from readiness.model import Finding, GateInfo, UndoFailure
+from readiness.model import Breach, Finding, GateInfo
 from readiness.score.aggregation import pillars_of, whole
 from readiness.score.blockers import blockers_of
 from readiness.score.credit import credits_of
@@ -19,7 +19,7 @@ def score(
     findings: Iterable[Finding],
     rubric: Rubric,
     *,
-    undo_failures: Sequence[UndoFailure] = (),
+    breaches: Sequence[Breach] = (),
     scored_at: datetime,
     complete: bool = True,
 ) -> Scorecard:
@@ -42,7 +42,7 @@ def score(
         findings=by_gate,
         pillars=pillars_of(scored, rubric.pillar_floor),
         pillars_run=pillars_of(ran, rubric.pillar_floor),
-        undo_failures=tuple(sorted(undo_failures, key=lambda failure: (failure.observed_at, failure.what))),
+        breaches=tuple(sorted(breaches, key=lambda failure: (failure.observed_at, failure.what))),
         rubric=rubric,
         complete=complete,
     )

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from readiness.errors import UsageError
-from readiness.model import Finding, Measurement, Outcome, Risk, UndoFailure
-from readiness.records import finding_from, gate_from, instant, to_json, undo_failure_from
+from readiness.model import Breach, Finding, Measurement, Outcome, Risk
+from readiness.records import breach_from, finding_from, gate_from, instant, to_json
 from tests.data.samples import AT, FINDING, GATE
 
 
@@ -23,10 +23,10 @@ def again(data: object) -> dict[str, object]:
 
 
 def test_records_come_back_as_they_were() -> None:
-    failure = UndoFailure("weights", "still 90 : 10", AT, "bin/parcels rollback")
+    failure = Breach("weights", "still 90 : 10", AT, "bin/parcels rollback")
     assert finding_from(again(to_json(FINDING))) == FINDING
     assert gate_from(again(to_json(GATE))) == GATE
-    assert undo_failure_from(again(to_json(failure))) == failure
+    assert breach_from(again(to_json(failure))) == failure
 
 
 def test_a_record_written_again_is_the_same_text() -> None:

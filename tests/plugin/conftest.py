@@ -16,7 +16,7 @@ DESCRIPTOR = """\
 readiness: 1
 name: tiny
 environment: staging
-services: {web: {address: "http://127.0.0.1:9"}}
+services: {web: {}}
 secrets: {canaries: {token: {file: token}}}
 procedures:
   status: {run: [cat, switch.json]}

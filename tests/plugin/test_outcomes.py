@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from readiness.reachability import unreachable
 from tests.plugin.conftest import Judge
 
 EXPECTED = {
@@ -112,3 +114,20 @@ def test_a_weakened_limit_is_conditional(judge: Judge, tiny: Path, pytester: pyt
 @pytest.mark.parametrize("without", ["no:terminal", "no:cacheprovider", "no:junitxml", "no:logging"])
 def test_without_other_plugins(judge: Judge, without: str) -> None:
     assert judge("-p", without, "-k", "OBS-MET-901").ret == 13
+
+
+def test_a_declared_service_that_cannot_be_reached_is_not_ready(
+    judge: Judge, card: Card, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("readiness.run.unreachable", lambda descriptor: unreachable(descriptor, 0.2))
+    descriptor = tiny / "readiness.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        closed = f"http://127.0.0.1:{server.getsockname()[1]}"
+    text = descriptor.read_text(encoding="utf-8").replace("{web: {}}", f"{{web: {{address: '{closed}'}}}}")
+    descriptor.write_text(text, encoding="utf-8")
+    result = judge("-k", "OBS-LOG-901")
+    assert result.ret == 10
+    result.stdout.fnmatch_lines(["*CANNOT BE REACHED*the service web*", "*refused*", "*services.web.address*"])
+    told = card()
+    assert told["decision"] == "NOT_READY"
+    assert [breach["kind"] for breach in told["breaches"]] == ["UNREACHABLE"]

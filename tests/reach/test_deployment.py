@@ -121,6 +121,14 @@ def test_credentials_follow_service_level_and_nobody(deployment: Deployment) -> 
         deployment.http(who, level="nobody")
 
 
+def test_an_attempt_names_the_release_that_would_go_out_next(deployment: Deployment) -> None:
+    releases = deployment.descriptor.releases
+    assert releases is not None
+    attempt = deployment.attempt("say", "caller")
+    assert attempt.decision == "allowed"
+    assert f"{releases.candidate or releases.current} spare say" in attempt.detail
+
+
 def test_attempts_tell_allowed_from_denied_from_broken(deployment: Deployment, tiny: Tiny) -> None:
     decisions = [deployment.attempt("deploy", level).decision for level in ("caller", "stranger", "")]
     assert decisions == ["allowed", "denied", "denied"]

@@ -96,8 +96,8 @@ def test_an_undo_that_fails_is_told_stays_open_and_stops_no_other(
     assert change.verified is False
     assert deployment.all_ready("store"), "the operations after the failing one were done"
     (failure,) = sitting.session.executor.failures
-    assert "1.1" in failure.reason and "procedure deploy" in failure.undo
-    assert len(sitting.events("undo_failed")) == 1 and len(sitting.state.opened()) == 1
+    assert "1.1" in failure.reason and "procedure deploy" in failure.remedy
+    assert len(sitting.events("breach")) == 1 and len(sitting.state.opened()) == 1
     assert len(sitting.session.close()) == 1, "what failed once in this run is not tried again"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from readiness.history import Event
-from readiness.model import Evidence, Finding, GateInfo, Limit, Measurement, Mode, Outcome, Risk, UndoFailure
+from readiness.model import Breach, Evidence, Finding, GateInfo, Limit, Measurement, Mode, Outcome, Risk
 from readiness.pillars import capability_of, pillar_of
 from readiness.records import instant, to_data, to_json
 
@@ -68,7 +68,7 @@ class Story:
 
     told: Mapping[str, Told] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
-    undo_failures: tuple[UndoFailure, ...] = ()
+    breaches: tuple[Breach, ...] = ()
     complete: bool = True
     interrupted: str = ""
     scenario: str = "ci"
@@ -168,8 +168,8 @@ TROUBLE: dict[str, Told] = {
 NOT_READY = Story(
     TROUBLE,
     left_out=("OBS-LOG-006",),
-    undo_failures=(
-        UndoFailure(
+    breaches=(
+        Breach(
             "weights of the gateway set to 50/50",
             "after 120 s the weights are still 90/10",
             BEGAN + timedelta(seconds=150),
@@ -263,8 +263,8 @@ def _events(story: Story) -> Iterator[Event]:
         yield Event(now, "finding", to_json(_finding(info, told, now, row[5], story.evidence)))
         if told.since:
             yield Event(now, "note", {"gate": info.id, "text": f"failing since {told.since}"})
-    for failure in story.undo_failures:
-        yield Event(now, "undo_failed", to_json(failure))
+    for failure in story.breaches:
+        yield Event(now, "breach", to_json(failure))
     if story.interrupted:
         yield Event(now, "interrupted", {"signal": story.interrupted})
     if story.complete:
@@ -409,6 +409,6 @@ def hostile(story: Story) -> Story:
         )
         for row in ROWS
     }
-    undo = UndoFailure(HOSTILE, HOSTILE, BEGAN, HOSTILE)
+    undo = Breach(HOSTILE, HOSTILE, BEGAN, HOSTILE)
     rows = ({"gate": HOSTILE, "limit": HOSTILE, "value": HOSTILE, "reason": HOSTILE, "owner": HOSTILE},)
-    return replace(story, told=told, undo_failures=(undo,), limits=rows, not_yet=rows)
+    return replace(story, told=told, breaches=(undo,), limits=rows, not_yet=rows)

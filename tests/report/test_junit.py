@@ -60,5 +60,5 @@ def test_a_gate_carries_its_properties(tmp_path: Path) -> None:
 
 
 def test_a_change_that_was_not_undone_is_a_failure_of_its_own(root: ElementTree.Element) -> None:
-    undo = [suite for suite in root.iter("testsuite") if suite.attrib["name"] == "Undo"]
+    undo = [suite for suite in root.iter("testsuite") if suite.attrib["name"] == "The run itself"]
     assert [len(list(suite.iter("failure"))) for suite in undo] == [1]

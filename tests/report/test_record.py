@@ -29,7 +29,7 @@ def test_everything_that_the_history_tells_is_in_the_record() -> None:
     assert (len(run.gates), len(run.findings), len(run.selected)) == (20, 19, 19)
     assert run.deployment.services["gateway"].replicas == 2
     assert run.policy.limits[0].owner == "platform-lead"
-    assert [failure.what for failure in run.undo_failures] == ["weights of the gateway set to 50/50"]
+    assert [failure.what for failure in run.breaches] == ["weights of the gateway set to 50/50"]
     change = next(change for change in run.changes if change.id == "OPS-DEP-003-1")
     assert (change.verified, change.healed_by, change.undo) == (True, "undo", "procedure rollback (release=2.2.4)")
     assert change.witnesses == ("gateway-1 answers 2.3.1",)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from unittest.mock import patch
 
-from readiness.model import Finding, GateInfo, Mode, Outcome, UndoFailure
+from readiness.model import Breach, Finding, GateInfo, Mode, Outcome
 from readiness.score import Decision, Rubric, Scorecard, State, aggregation, credit, decision, score
 from tests.score.suites import NOW, Scorer, Suite, passed
 
@@ -25,11 +25,11 @@ def _on_input(change: Change) -> Scorer:
         findings: Iterable[Finding],
         rubric: Rubric,
         *,
-        undo_failures: Sequence[UndoFailure] = (),
+        breaches: Sequence[Breach] = (),
         scored_at: datetime,
         complete: bool = True,
     ) -> Scorecard:
-        given = Suite(tuple(gates), tuple(findings), rubric, tuple(undo_failures), complete, scored_at)
+        given = Suite(tuple(gates), tuple(findings), rubric, tuple(breaches), complete, scored_at)
         return change(given).score(score)
 
     return mutant
@@ -166,7 +166,7 @@ MUTANTS: dict[str, Scorer] = {
     "a sample counts as a certainty": _on_input(
         lambda suite: replace(suite, gates=tuple(replace(one, statistical=False) for one in suite.gates))
     ),
-    "ignores undo failures": _on_input(lambda suite: replace(suite, undo_failures=())),
+    "ignores undo failures": _on_input(lambda suite: replace(suite, breaches=())),
     "ignores the pillar floor": _on_input(lambda suite: replace(suite, rubric=replace(suite.rubric, pillar_floor=0.0))),
     "ignores the threshold": _on_input(lambda suite: replace(suite, rubric=replace(suite.rubric, threshold=0.0))),
     "ignores that the run was stopped": _on_input(lambda suite: replace(suite, complete=True)),

@@ -195,7 +195,7 @@ def stale_blocking_evidence_blocks(score: Scorer, data: st.DataObject) -> None:
 
 
 def an_undo_that_failed_blocks(score: Scorer, data: st.DataObject) -> None:
-    card = replace(data.draw(near_ready_suite()), undo_failures=(UNDO,)).score(score)
+    card = replace(data.draw(near_ready_suite()), breaches=(UNDO,)).score(score)
     assert card.decision is Decision.NOT_READY
     assert UNDO.what in card.blockers[0].reason
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from hypothesis import strategies as st
 
-from readiness.model import Finding, GateInfo, Mode, Outcome, Risk, UndoFailure
+from readiness.model import Breach, Finding, GateInfo, Mode, Outcome, Risk
 from readiness.score import Rubric, Scorecard
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -27,7 +27,7 @@ class Scorer(Protocol):
         findings: Iterable[Finding],
         rubric: Rubric,
         *,
-        undo_failures: Sequence[UndoFailure] = (),
+        breaches: Sequence[Breach] = (),
         scored_at: datetime,
         complete: bool = True,
     ) -> Scorecard: ...
@@ -40,7 +40,7 @@ class Suite:
     gates: tuple[GateInfo, ...]
     findings: tuple[Finding, ...]
     rubric: Rubric = DEFAULT
-    undo_failures: tuple[UndoFailure, ...] = ()
+    breaches: tuple[Breach, ...] = ()
     complete: bool = True
     scored_at: datetime = NOW
 
@@ -50,7 +50,7 @@ class Suite:
             self.gates,
             self.findings,
             self.rubric,
-            undo_failures=self.undo_failures,
+            breaches=self.breaches,
             scored_at=self.scored_at,
             complete=self.complete,
         )
@@ -121,7 +121,7 @@ def finding(
     )
 
 
-UNDO = UndoFailure("gateway was killed", "two of three instances are ready", NOW, "nexusctl up gateway")
+UNDO = Breach("gateway was killed", "two of three instances are ready", NOW, "nexusctl up gateway")
 
 
 @st.composite
@@ -180,7 +180,7 @@ def near_ready_suite(draw: st.DrawFn) -> Suite:
         one = draw(st.sampled_from(chosen))
         suite = suite.with_finding(replace(_good(one), weakened=("limit_s",)))
     if draw(st.integers(0, 14)) == 0:
-        suite = replace(suite, undo_failures=(UNDO,))
+        suite = replace(suite, breaches=(UNDO,))
     return replace(suite, complete=draw(st.integers(0, 14)) > 0)
 
 

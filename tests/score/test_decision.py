@@ -41,7 +41,7 @@ TABLE: list[tuple[str, Suite, Decision, str]] = [
     ),
     (
         "an undo failed",
-        replace(GOOD, undo_failures=(UNDO,)),
+        replace(GOOD, breaches=(UNDO,)),
         Decision.NOT_READY,
         "a change was not undone: gateway was",
     ),
@@ -122,7 +122,7 @@ def test_the_scope_counts_what_has_a_verdict() -> None:
 
 def test_the_worst_blocker_comes_first() -> None:
     high = gate("SEC-ACC-001")
-    suite = replace(fails, gates=(*GATES, high), undo_failures=(UNDO,))
+    suite = replace(fails, gates=(*GATES, high), breaches=(UNDO,))
     suite = suite.with_finding(finding(high, FAIL)).with_finding(finding(ROLLBACK, UNKNOWN))
     card = suite.with_finding(finding(LOGS, FAIL)).score(score)
     assert [(one.gate, one.state) for one in card.blockers] == [
@@ -132,7 +132,7 @@ def test_the_worst_blocker_comes_first() -> None:
         ("OPS-DEP-003", "UNKNOWN"),
         ("OBS-LOG-001", "FAIL"),
     ]
-    assert card.blockers[0].remedy == UNDO.undo
+    assert card.blockers[0].remedy == UNDO.remedy
 
 
 def test_ready_has_no_blockers_and_left_out_says_how_to_run_it() -> None:

@@ -100,6 +100,7 @@ procedures:
   absent: {{run: [./no/such/program]}}
 operations:
   deploy: {{as: caller, dry_run: {{method: POST, url: "{{front}}/operations/deploy", json: {{dry_run: true}}}}}}
+  say: {{as: caller, dry_run: [echo, "{{release}}", "{{environment}}", "{{operation}}"]}}
 recovery: {{environment: spare, descriptor: env/spare/descriptor.yaml}}
 """
 
