@@ -25,15 +25,18 @@ Template = str
 class Part(BaseModel):
     """A part of a descriptor or policy: unknown keys are errors, values are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Secret(Part):
     """Where a secret comes from; never its value."""
 
     env: str | None = None
+    """Name of an environment variable."""
     file: Path | None = None
+    """A file that holds it alone."""
     command: list[str] | None = None
+    """A command that prints it."""
 
     @model_validator(mode="after")
     def _one(self) -> Secret:
@@ -64,8 +67,11 @@ class ProcessAt(Part):
     """How the process driver finds the processes of a service."""
 
     pidfile: str | None = None
+    """Glob of files that hold a pid each, relative to the descriptor."""
     port: int | None = None
+    """The port that its process listens on."""
     supervisor: str | None = None
+    """`unix:///run/supervisor.sock:<program or group>` of a supervisord."""
 
     @model_validator(mode="after")
     def _one(self) -> ProcessAt:
@@ -100,14 +106,23 @@ class ServiceSpec(Part):
     """One service of the deployment."""
 
     address: str | None = None
+    """Where callers reach it: `http://…`, `tcp://host:port`; `{<service>}` stands for it in templates."""
     instances: Instances | None = None
+    """Where its single replicas are listed."""
     ready: str | None = None
+    """Path (or URL) that answers 2xx when a replica can work."""
     live: str | None = None
+    """Path that answers 2xx while the process lives."""
     version: VersionPlace | None = None
+    """Where a replica tells its release: a path, or a path and the field of its JSON."""
     metrics: str | None = None
+    """Path of its Prometheus exposition."""
     owner: str | None = None
+    """The team that answers for it."""
     replicas: int = Field(default=1, ge=0)
+    """How many must run; 0 for what is not run by this team."""
     stateful: bool = False
+    """Whether it keeps state of its own."""
     released: bool = True
     """False for what is not replaced by a deploy (a vendor's service, a database)."""
     process: ProcessAt | None = None
@@ -159,7 +174,9 @@ class Variant(Part):
 
     submit: Request
     id: str = "id"
+    """Field of the answer that holds the transaction's id, `{id}` in `result.url`."""
     result: ResultAt | None = None
+    """Where its end is awaited; without it the answer is the result."""
     outcome: Literal["success", "failure", "refused"] = "success"
     refused: list[int] = Field(default_factory=lambda: [400, 422])
     expect: dict[str, Template] = Field(default_factory=dict)
@@ -170,6 +187,7 @@ class Variant(Part):
     """Time that the tasks of one transaction are known to take at least (the `slow` variant), in all."""
     hops: list[str] = Field(default_factory=list)
     within: Duration = timedelta(seconds=30)
+    """How long it may take until its end."""
 
 
 class Remember(Part):
@@ -297,8 +315,11 @@ class Procedure(Part):
     """One of the operators' own commands; `run` is an argument list of templates, never a shell line."""
 
     run: list[Template] = Field(min_length=1)
+    """Program and arguments."""
     within: Duration = timedelta(minutes=5)
+    """How long it may take; then it is ended and counts as failed."""
     env: dict[str, Template] = Field(default_factory=dict)
+    """Environment variables, beside `PATH`, `HOME` and the like."""
     secrets: dict[str, Secret] = Field(default_factory=dict)
     """Environment variable → where its secret value comes from."""
 
@@ -318,9 +339,11 @@ class OperationSpec(Part):
     """
 
     as_levels: Levels = Field(alias="as")
+    """The levels that may do it; all others must be refused."""
     dry_run: Request | list[Template]
     denied_exit: list[int] = Field(default_factory=lambda: [77])
     audited: bool = True
+    """Whether an attempt at it must be found in the audit log."""
 
 
 class AuditFields(Part):
@@ -352,7 +375,9 @@ class SecretsSpec(Part):
     """What must stay secret and where it may lie; the scan looks everywhere else."""
 
     canaries: dict[str, Secret] = Field(default_factory=dict)
+    """Secrets whose values are looked for, beside what looks like a secret by its form."""
     store: list[str] = Field(default_factory=list)
+    """Globs of the places where secrets may lie."""
     scan: list[str] = Field(default_factory=list)
     """Globs of configuration, images and artefacts to scan, beside logs and the process list."""
 
@@ -361,7 +386,9 @@ class RecoverySpec(Part):
     """The environment that restores go into, described by a descriptor of its own once it exists."""
 
     environment: str = "readiness-restore"
+    """The name that `restore`, `inventory` and `discard` are given."""
     descriptor: Path
+    """Where its descriptor lies after a restore."""
 
 
 class WindowSpec(Part):
@@ -387,9 +414,12 @@ class Objectives(Part):
     """What the team promises; a stricter promise than a gate's default is held, a weaker one needs the policy."""
 
     rto: Duration | None = None
+    """Recovery time objective."""
     rpo: Duration | None = None
+    """Recovery point objective."""
     availability: Share | None = None
     p95: Duration | None = None
+    """The latency that 95 % of requests keep."""
     maintenance_windows: list[WindowSpec] = Field(default_factory=list)
     limits: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Gate → limit's name → a stricter value, in the limit's own unit."""
@@ -399,16 +429,23 @@ class Descriptor(Part):
     """A deployment, as its team describes it; every path is relative to the descriptor's folder."""
 
     readiness: Literal[1]
+    """The version of this format."""
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")
+    """What the deployment is called; `--readiness-arm` names it."""
     environment: Literal["development", "staging", "production"]
+    """In production a run only observes, unless it is armed by name."""
     pattern: Literal["microservices", "serverless", "hybrid", "edge-cloud"] = "microservices"
+    """The deployment pattern; a gate of another pattern is not applicable."""
     driver: str = "process"
+    """How replicas are found and killed: `process`."""
     state: Path = Path("var/readiness")
+    """Folder of the lease, of what is open to undo, and of evidence; one for all who drill this deployment."""
     allow_probes: bool = False
     """In production: whether marked synthetic work is allowed without arming the run."""
     blast_radius: BlastRadius = BlastRadius()
     services: dict[str, ServiceSpec] = Field(min_length=1)
     auth: dict[str, Auth] = Field(default_factory=dict)
+    """Service (or `metrics`) → who asks it; a command gets its secrets by `procedures.<name>.secrets`."""
     levels: dict[str, Auth] = Field(default_factory=dict)
     """Access level → its credentials."""
     releases: Releases | None = None
@@ -417,11 +454,15 @@ class Descriptor(Part):
     workload: WorkloadSpec = WorkloadSpec()
     golden: list[Golden] = Field(default_factory=list)
     signals: dict[str, Signal] = Field(default_factory=dict)
+    """Meaning → series: `tasks_done_total`, `tasks_failed_total`, `tasks_retried_total`, `task_seconds_sum`,
+    `task_seconds_count`, `workflows_submitted_total`."""
     log_fields: LogFields = LogFields()
     audit_fields: AuditFields = AuditFields()
     evidence: EvidenceSpec = EvidenceSpec()
     procedures: dict[str, Procedure] = Field(default_factory=dict)
+    """The operators' own commands by name: `deploy`, `rollback`, `backup`, `restore`, …"""
     operations: dict[str, OperationSpec] = Field(default_factory=dict)
+    """Every privileged operation, and which access levels may do it."""
     backups: BackupsSpec = BackupsSpec()
     recovery: RecoverySpec | None = None
     secrets: SecretsSpec = SecretsSpec()

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from readiness.catalogue import all_gates
+from readiness.loading import load_descriptor
+from readiness.reference import descriptor_page
+
 ROOT = Path(__file__).parents[1]
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -62,3 +66,18 @@ def test_links_of_the_readme_lead_somewhere() -> None:
 def test_the_readme_shows_only_commands_that_exist() -> None:
     programs = {shlex.split(line)[0] for line in lines("sh")}
     assert programs == {"python3", "readiness", "pytest"}
+
+
+def test_the_reference_of_the_descriptor_is_current() -> None:
+    written = (ROOT / "docs" / "descriptor.md").read_text(encoding="utf-8")
+    assert written == descriptor_page(), "run: python -m readiness.reference"
+
+
+def test_the_example_descriptor_is_read_and_every_procedure_is_told(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "your-deployment.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    (tmp_path / "readiness.yaml").write_text(example, encoding="utf-8")
+    assert load_descriptor(tmp_path / "readiness.yaml").descriptor.name == "shop"
+    told = set(re.findall(r"^\| `(\w+)` \|", page, flags=re.MULTILINE))
+    asked = {need.procedure for gate in all_gates() for need in gate.needs if need.procedure}
+    assert asked <= told

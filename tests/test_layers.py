@@ -26,6 +26,7 @@ LAYERS: list[set[str]] = [
         "failing",
         "heartbeat",
         "nexus_command",
+        "reference",
     },
     {"gates"},
     {"gate", "needs"},

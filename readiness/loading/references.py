@@ -32,6 +32,7 @@ ARGUMENTS = (
     "operation",
     "marker",
     "run",
+    "since",
 )
 """Placeholders in `procedures` and `operations`: the arguments that gates hand in."""
 COMPONENTS = ("configuration", "knowledge", "operational_state", "user_data", "logs_and_metrics")
