@@ -9,7 +9,7 @@ from typing import Any
 
 from readiness.operations import Digest
 from readiness.reach import Reach
-from readiness.together import at_once
+from readiness.together import beside
 from readiness.waiting import Deadline
 
 _PASSING = re.compile(
@@ -26,7 +26,7 @@ def take_digest(reach: Reach, deadline: Deadline) -> Digest:
 
     A `status` that cannot be read is Undecidable: without it nothing could be shown to be undone.
     """
-    services, status = at_once([lambda: _services(reach, deadline), lambda: _status(reach, deadline)])
+    services, status = beside(lambda: _services(reach, deadline), lambda: _status(reach, deadline))
     normal: Digest = json.loads(json.dumps({"services": services, **status}, sort_keys=True))
     return normal
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 THREADS = 8
 
 
@@ -21,3 +22,14 @@ def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
         return [one.result() for one in started]
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
+
+
+def beside(aside: Callable[[], T], here: Callable[[], U]) -> tuple[T, U]:
+    """Make one call in a thread while the other is made in this one, where an interruption can end it."""
+    thread = ThreadPoolExecutor(1)
+    try:
+        started = thread.submit(aside)
+        made = here()
+        return started.result(), made
+    finally:
+        thread.shutdown(wait=False)

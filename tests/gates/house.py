@@ -39,7 +39,7 @@ from readiness.target import Instance
 from readiness.waiting import Deadline
 from readiness.web import Answer
 from readiness.workload import Transaction
-from tests.gates.stage import FixedLimits
+from tests.gates.stage import FixedLimits, with_changes
 
 OLD, NOW, NEXT, BAD = "1.0", "2.0", "2.1", "2.1-bad"
 COMPONENTS = ("configuration", "knowledge", "operational_state", "user_data", "logs_and_metrics")
@@ -76,16 +76,7 @@ def described(**changes: Any) -> dict[str, Any]:
         "backups": {"failure_domains": {"here": ["data", "backups"], "there": ["vault"]}},
         "recovery": {"environment": "spare", "descriptor": "spare.yaml"},
     }
-    for key, value in changes.items():
-        *path, last = key.split("__")
-        part = whole
-        for name in path:
-            part = part.setdefault(name, {})
-        if value is None:
-            part.pop(last, None)
-        else:
-            part[last] = value
-    return whole
+    return with_changes(whole, changes)
 
 
 @dataclass

@@ -49,6 +49,20 @@ def spec(outcome: str = "success", *, hops: list[str], **more: Any) -> dict[str,
     return {"submit": submit, "outcome": outcome, "hops": hops, **more}
 
 
+def with_changes(described: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace parts by dotted keys (`__` stands for the dot); None takes a part out."""
+    for key, value in changes.items():
+        *path, last = key.replace("__", ".").split(".")
+        part = described
+        for name in path:
+            part = part.setdefault(name, {})
+        if value is None:
+            part.pop(last, None)
+        else:
+            part[last] = value
+    return described
+
+
 def describe(**changes: Any) -> dict[str, Any]:
     """The descriptor of the small system; dotted keys in `changes` replace parts of it, None takes them out."""
     hops = ["front", "worker"]
@@ -89,16 +103,7 @@ def describe(**changes: Any) -> dict[str, Any]:
             "task_seconds_count": {"metric": "job_seconds_count"},
         },
     }
-    for key, value in changes.items():
-        *path, last = key.replace("__", ".").split(".")
-        part = described
-        for name in path:
-            part = part.setdefault(name, {})
-        if value is None:
-            part.pop(last, None)
-        else:
-            part[last] = value
-    return described
+    return with_changes(described, changes)
 
 
 @dataclass
