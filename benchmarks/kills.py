@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,13 @@ class Caller(threading.Thread):
         return seen
 
 
+def _until_all(names: Sequence[str], killed: Mapping[str, int], moments: int) -> Iterator[str]:
+    """Give the names, and then again those that were found dead too often; a bounded number of times."""
+    yield from names
+    for _ in range(5):
+        yield from [name for name in set(names) for _ in range(moments - killed[name])]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moments", type=int, default=20, help="kills of each process")
@@ -79,12 +87,12 @@ def main() -> int:
             caller.start()
             names = [p.name for p in sorted((Path(home) / "run").glob("*.pid"))] * given.moments
             chance.shuffle(names)
-            killed = 0
-            for name in names:
+            killed: Counter[str] = Counter()
+            for name in _until_all(names, killed, given.moments):
                 time.sleep(chance.uniform(0.2, 3.0))
                 try:
                     os.kill(int((Path(home) / "run" / name).read_text(encoding="utf-8")), signal.SIGKILL)
-                    killed += 1
+                    killed[name] += 1
                 except (OSError, ValueError):
                     continue  # dead already, from the kill before: its next life is killed at another moment
             time.sleep(5)
@@ -92,7 +100,8 @@ def main() -> int:
             outcomes = caller.outcomes()
         finally:
             subprocess.run([*nexus, "down", "--dir", home], check=True, stdout=subprocess.DEVNULL)
-    print(f"{killed} kills, {len(caller.accepted)} accepted, {caller.unanswered} unanswered: {dict(outcomes)}")
+    print(f"{killed.total()} kills, at least {min(killed.values())} of each of {len(killed)} processes")
+    print(f"{len(caller.accepted)} accepted, {caller.unanswered} unanswered: {dict(outcomes)}")
     return 0 if set(outcomes) <= {"done, 1 effects", "failed"} else 1
 
 
