@@ -243,6 +243,10 @@ class Deployment(Judgement):
             deadline=self.deadline,
         )
 
+    def undo_by(self, change: Change, undo: Sequence[Operation]) -> None:
+        """Undo a change in force in another way than was written down before it, now that its outcome is known."""
+        self._executor.undo_by(change, undo)
+
     def killing(self, instance: Instance) -> Operation:
         """Give the operation that ends that very replica as a crash would; for `change(do=…)`."""
         return kill_operation(self.target, instance)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from readiness.descriptor import BlastRadius
 from readiness.errors import Missing, ProcedureFailed, ReadinessError, TargetError, Undecidable
@@ -122,16 +123,25 @@ class Executor:
         change = Change(
             f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}", what, gate, service, tuple(undo), before
         )
-        record = OpenUndo(
-            change.id, self._run_id, gate, what, tuple(to_json(one) for one in undo), before, datetime.now(UTC)
-        )
         self._open.append(change)
-        self._state.open(record)
-        self._ledger.write("opened", to_json(record))
+        self._ledger.write("opened", self._written(change))
         self._history.append(
             "change_opened", id=change.id, gate=gate, what=what, service=service, undo=[str(one) for one in undo]
         )
         return change
+
+    def undo_by(self, change: Change, undo: Sequence[Operation]) -> None:
+        """Write another undo down for a change in force: what came of it shows a better way back."""
+        self._possible(undo)
+        change.undo = tuple(undo)
+        self._ledger.write("undo_changed", self._written(change))
+
+    def _written(self, change: Change) -> dict[str, Any]:
+        """Put the undo of a change on the disk, and give what was written."""
+        undo = tuple(to_json(one) for one in change.undo)
+        record = OpenUndo(change.id, self._run_id, change.gate, change.what, undo, change.before, change.opened_at)
+        self._state.open(record)
+        return to_json(record)
 
     def end(self, change: Change) -> None:
         """Undo a change and verify it; signals wait meanwhile. A state that is whole again needs no undo."""

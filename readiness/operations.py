@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from readiness.errors import Missing
@@ -59,6 +60,7 @@ class Change:
     witnessed: str = ""
     verified: bool | None = None
     """Whether the undo was verified; None while the change is in force."""
+    opened_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     healed_by: str = ""
     """`drill` where the state was whole again by itself, else `undo`."""
 

@@ -23,6 +23,7 @@ from readiness.gates.rollouts import (
     told,
 )
 from readiness.needs import capability, procedure, release, service, variant, workload
+from readiness.operations import Operation
 from readiness.procedures import Ran
 from readiness.target import Kills
 from readiness.units import format_duration
@@ -191,9 +192,13 @@ def bad_release_is_refused(deployment: Deployment) -> None:
     _must_be_built(deployment, bad)
     must_serve(deployment, current)
     before = fleet(deployment)
-    with deployment.change(f"deploy {bad}", undo=deploy_current(deployment)), deployment.traffic() as traffic:
+    back = deploy_current(deployment)
+    with deployment.change(f"deploy {bad}", undo=back) as change, deployment.traffic() as traffic:
         with deployment.step(f"deploy {bad} under work"):
             ran = run_bounded(deployment, "deploy", release=bad)
+        if ran.ok and "rollback" in deployment.descriptor.procedures:
+            # It was let in, so its validation is not to be trusted with the way back either.
+            deployment.undo_by(change, [Operation("procedure", "rollback"), *back])
         deployment.measure("validation_s", round(ran.duration_s, 2), detail=ran.told())
         with deployment.step("see what serves now"):
             if ran.ok:

@@ -32,7 +32,7 @@ from readiness.inventory import ComponentCount
 from readiness.judgement import Judgement, Records
 from readiness.loading import DescriptorFile
 from readiness.model import GateInfo, Outcome
-from readiness.operations import Operation
+from readiness.operations import Change, Operation
 from readiness.procedures import Ran
 from readiness.redaction import Redactor
 from readiness.target import Instance
@@ -214,7 +214,8 @@ class House(Judgement):
     @contextmanager
     def change(
         self, what: str, *, undo: Sequence[Operation], do: Operation | None = None, witness: Any = None, **_more: Any
-    ) -> Iterator[None]:
+    ) -> Iterator[Change]:
+        change = Change("1", what, "", None, tuple(undo), {})
         if do is not None and do.name == "kill":
             victim = next(one for one in self.fleet if one.name == do.arguments["instance"])
             self.fleet = [one for one in self.fleet if one is not victim]
@@ -222,12 +223,15 @@ class House(Judgement):
             revived = self.faults.revive(self, victim)
             self.fleet += [revived] if revived is not None else []
         try:
-            yield
+            yield change
         finally:
-            self.undone += undo
-            for operation in undo:
+            self.undone += change.undo
+            for operation in change.undo:
                 if operation.name == "deploy":
                     self._deploy(str(operation.arguments["release"]))
+
+    def undo_by(self, change: Change, undo: Sequence[Operation]) -> None:
+        change.undo = tuple(undo)
 
     # work
 

@@ -56,6 +56,19 @@ def test_the_undo_is_on_the_disk_before_the_act(deployment: Deployment, sitting:
     assert ledger(sitting) == ["opened", "witnessed", "closed"]
 
 
+def test_a_better_way_back_is_written_down_in_the_place_of_the_first(
+    deployment: Deployment, sitting: Sitting, tiny: Tiny
+) -> None:
+    with deployment.change("deploy 1.1", undo=[Operation("procedure", "absent")]) as change:
+        deployment.run("deploy", release="1.1")
+        deployment.undo_by(change, BACK)
+        (written,) = sitting.state.opened()
+        assert [one["name"] for one in written.undo] == ["deploy"]
+    assert tiny.release() == "1.0"
+    assert change.verified
+    assert ledger(sitting) == ["opened", "undo_changed", "closed"]
+
+
 def test_what_heals_by_itself_is_not_undone_again(deployment: Deployment) -> None:
     never = (Operation("procedure", "hang"),)
     with deployment.change("nothing", undo=never) as change:
