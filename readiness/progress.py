@@ -94,17 +94,21 @@ class Progress:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the moving line; rich calls this several times a second."""
         line = self._line()
+        if line.cell_len >= options.max_width:  # what is broken now matters more than the gate's claim
+            line = self._line(with_claim=False)
         line.truncate(options.max_width - 1, overflow="ellipsis")
         yield line
 
-    def _line(self) -> Text:
+    def _line(self, *, with_claim: bool = True) -> Text:
         gate = self._now
         if gate is None:
             return Text(f"  {self._step}", style="dim")
         spent_s = time.monotonic() - self._since_s
         line = Text(f"  {self._done + 1}/{len(self._gates)}", style="cyan")
         line.append(f" · about {_clock(self._left_s(spent_s))} left · ", style="cyan")
-        line.append(gate.id, style="bold").append(f" {gate.claim} · {_clock(spent_s)}")
+        line.append(gate.id, style="bold").append(f" {gate.claim}" if with_claim else "").append(
+            f" · {_clock(spent_s)}"
+        )
         if self._broken:
             line.append(f" · broken now: {', '.join(self._broken.values())}", style="red")
         if self._step:

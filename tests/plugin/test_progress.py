@@ -19,9 +19,11 @@ GATE = GateInfo(
 Shown = Callable[[], str]
 
 
-def make(*, terminal: bool, quiet: bool = False) -> tuple[Progress, Console, Shown]:
+def make(*, terminal: bool, quiet: bool = False, width: int = 200) -> tuple[Progress, Console, Shown]:
     file = io.StringIO()
-    console = Console(file=file, force_terminal=terminal, width=200, color_system=None)
+    # rich takes the width of a dumb terminal to be 80, whatever it is told
+    own = {"TERM": "xterm"}
+    console = Console(file=file, force_terminal=terminal, width=width, color_system=None, _environ=own)
     return Progress(console, quiet=quiet, verbose=False), console, file.getvalue
 
 
@@ -41,6 +43,16 @@ def test_the_moving_line_tells_all_at_a_glance() -> None:
     progress.seen(Event(datetime.now(UTC), "change_closed", {"id": "1"}))
     console.print(progress)
     assert "broken now" not in shown().rstrip().splitlines()[-1]
+
+
+def test_a_narrow_terminal_shows_what_is_broken_rather_than_the_claim() -> None:
+    progress, console, shown = make(terminal=True, width=80)
+    begin(progress)
+    console.print(progress)
+    line = shown().rstrip().splitlines()[-1]
+    assert "OPS-DEP-003" in line
+    assert "broken now: release 2.3.1" in line
+    assert GATE.claim not in line
 
 
 def test_without_a_terminal_there_are_plain_lines() -> None:
