@@ -30,9 +30,9 @@ def _start(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="say the version")] = False,
 ) -> None:
-    from readiness.preamble import product_version
-
     if version:
+        from readiness.preamble import product_version
+
         typer.echo(f"readiness {product_version()}")
         raise typer.Exit
     if context.invoked_subcommand is None:

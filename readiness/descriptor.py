@@ -467,3 +467,8 @@ class Descriptor(Part):
     recovery: RecoverySpec | None = None
     secrets: SecretsSpec = SecretsSpec()
     objectives: Objectives = Objectives()
+
+    @property
+    def current_release(self) -> str:
+        """The release that evidence is bound to; no text where none is declared."""
+        return self.releases.current if self.releases else ""

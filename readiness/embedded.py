@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from readiness.errors import ReadinessError
-from readiness.nexus_command import COMMAND
+from readiness.nexus_command import COMMAND, unlisted
 
 PREFIX = "readiness-"
 HOME = "nexus"
@@ -112,13 +112,10 @@ def _orphaned(owner: Path) -> bool:
 
 
 def _spawn(argv: Sequence[str], folder: Path) -> subprocess.Popen[str]:
-    """Start a command in a session of its own, so that Ctrl-C reaches this process alone and nothing dies halfway.
-
-    What it remembers of a user goes into the run's folder: `readiness down` must go on meaning the user's own.
-    """
+    """Start a command in a session of its own, so that Ctrl-C reaches this process alone and nothing dies halfway."""
     return subprocess.Popen(
         argv,
-        env={**os.environ, "XDG_STATE_HOME": str(folder)},
+        env={**os.environ, **unlisted(folder)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -23,6 +23,11 @@ def call(command: str, arguments: Sequence[str]) -> int:
         return 4 if code == _WRONG_USAGE else min(abs(code), 1)
 
 
+def unlisted(folder: Path) -> dict[str, str]:
+    """The variables with which `up` and `down` remember in a folder: a user's `down` goes on meaning the user's own."""
+    return {"XDG_STATE_HOME": str(folder)}
+
+
 def running() -> Path | None:
     """The descriptor of the deployment that was started last and still runs, or None."""
     try:

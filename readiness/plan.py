@@ -101,13 +101,13 @@ def _evidence(gate: Gate, file: DescriptorFile | None, now: datetime) -> Finding
     if file is None:
         return None
     descriptor = file.descriptor
-    release = descriptor.releases.current if descriptor.releases else ""
-    return State(file.resolve(descriptor.state), descriptor.name).recall(gate.info, release, now)
+    state = State(file.resolve(descriptor.state), descriptor.name)
+    return state.recall(gate.info, descriptor.current_release, now)
 
 
 def _check_adopted(plan: Plan) -> None:
-    later = [entry.gate for entry in plan.policy.not_yet if plan.scenario.all_adopted]
-    if later:
+    later = [entry.gate for entry in plan.policy.not_yet]
+    if later and plan.scenario.all_adopted:
         raise UsageError(
             f"scenario {plan.scenario.name} takes no gate that is not adopted yet; not_yet of the policy names "
             f"{', '.join(later)}: adopt them, or run a scenario without `all_adopted: true`"

@@ -106,9 +106,10 @@ class Progress:
         spent_s = time.monotonic() - self._since_s
         line = Text(f"  {self._done + 1}/{len(self._gates)}", style="cyan")
         line.append(f" · about {_clock(self._left_s(spent_s))} left · ", style="cyan")
-        line.append(gate.id, style="bold").append(f" {gate.claim}" if with_claim else "").append(
-            f" · {_clock(spent_s)}"
-        )
+        line.append(gate.id, style="bold")
+        if with_claim:
+            line.append(f" {gate.claim}")
+        line.append(f" · {_clock(spent_s)}")
         if self._broken:
             line.append(f" · broken now: {', '.join(self._broken.values())}", style="red")
         if self._step:

@@ -18,7 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pydantic import Field
@@ -29,6 +28,7 @@ from readiness.descriptor import Part
 from readiness.errors import ReadinessError, UsageError
 from readiness.loading import load
 from readiness.model import Mode, Outcome
+from readiness.nexus_command import COMMAND, unlisted
 
 EXPECTED = Path("tests/prove/expected.yaml")
 UP_WITHIN_S = 120.0
@@ -191,10 +191,8 @@ def _compare(case: Case, outcomes: Mapping[str, str]) -> list[str]:
 def _deployment(case: Case, names: Path | None) -> Iterator[Path]:
     """A reference deployment with the case's defects, on a fresh folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="rd-", ignore_cleanup_errors=True) as place:
-        home = str(Path(place) / "nexus")
-        # What `up` remembers for `down` stays with the case: the user's own deployment goes on being the last one.
-        own = {"XDG_STATE_HOME": place}
-        argv = [sys.executable, "-m", "readiness.nexus", "up", "--dir", home]
+        home, own = str(Path(place) / "nexus"), unlisted(Path(place))
+        argv = [*COMMAND, "up", "--dir", home]
         argv += [part for defect in case.defects for part in ("--defect", defect)]
         if case.disguised:
             if names is None:
@@ -203,8 +201,7 @@ def _deployment(case: Case, names: Path | None) -> Iterator[Path]:
         try:
             yield Path(_run(argv, UP_WITHIN_S, f"{case.name}: up", own).splitlines()[-1])
         finally:
-            down = [sys.executable, "-m", "readiness.nexus", "down", "--dir", home]
-            _run(down, UP_WITHIN_S, f"{case.name}: down", own)
+            _run([*COMMAND, "down", "--dir", home], UP_WITHIN_S, f"{case.name}: down", own)
 
 
 def _edited(descriptor: Path, case: Case) -> Path:
@@ -255,7 +252,7 @@ def _run(argv: Sequence[str], within_s: float, what: str, own: Mapping[str, str]
 
 
 def _ended(
-    argv: Sequence[str], within_s: float, own: Mapping[str, str] = MappingProxyType({})
+    argv: Sequence[str], within_s: float, own: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, without what would make every start of a Python process slow."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -266,7 +263,7 @@ def _ended(
         capture_output=True,
         text=True,
         timeout=within_s,
-        env={**environment, **own},
+        env={**environment, **(own or {})},
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from readiness.evidence.metrics import MetricsReader
 from readiness.evidence.reports import Report, read_report
 from readiness.loading import DescriptorFile
 from readiness.procedures import Procedures
+from readiness.reachability import endpoint, refusal
 from readiness.redaction import Redactor
 from readiness.target import Instance, Target
 from readiness.templates import field_of, fill
@@ -86,14 +86,10 @@ class Reach:
         if self.procedures.declared("ready"):
             names = {"service": instance.service, "instance": instance.name}
             return self.procedures.run("ready", deadline=bounded, **names).ok
-        parts = urlsplit(instance.address or "")
-        if parts.hostname is None or parts.port is None or parts.scheme in _WEB:
+        where = endpoint(instance.address or "")
+        if where is None or urlsplit(instance.address).scheme in _WEB:
             return None
-        try:
-            with socket.create_connection((parts.hostname, parts.port), timeout=max(0.1, bounded.left_s)):
-                return True
-        except OSError:
-            return False
+        return not refusal(where, max(0.1, bounded.left_s))
 
     def all_ready(self, service: str | None, deadline: Deadline) -> bool:
         """Whether each service has its declared replicas, all ready or unable to tell."""

@@ -77,8 +77,8 @@ def gate_from(data: Mapping[str, Any]) -> GateInfo:
 
 
 def breach_from(data: Mapping[str, Any]) -> Breach:
-    """Read an undo failure back; data that is none raises UsageError."""
-    return _read(_BREACH, "undo failure", data)
+    """Read a breach back; data that is none raises UsageError."""
+    return _read(_BREACH, "breach", data)
 
 
 def _read(adapter: TypeAdapter[Record], kind: str, data: Mapping[str, Any]) -> Record:

@@ -66,7 +66,7 @@ class Run:
         progress.begin([gate.info for gate in selected])
         file = plan.file or self._start_embedded()
         descriptor = file.descriptor
-        self._release = descriptor.releases.current if descriptor.releases else ""
+        self._release = descriptor.current_release
         credentials, target = Credentials.load(file, self._redactor), attach(file)
         self._state = state = State(file.resolve(descriptor.state), descriptor.name)
         heartbeat = self._hold(state)

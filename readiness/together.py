@@ -11,12 +11,12 @@ U = TypeVar("U")
 THREADS = 8
 
 
-def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Make the calls, at most `THREADS` at a time, and give what they gave in their order.
+def at_once(calls: Sequence[Callable[[], T]], threads_at_most: int = THREADS) -> list[T]:
+    """Make the calls, so many at a time, and give what they gave in their order.
 
     Raises what the first failed one raised. When we are interrupted, what has not begun never begins.
     """
-    threads = ThreadPoolExecutor(min(max(len(calls), 1), THREADS))
+    threads = ThreadPoolExecutor(min(max(len(calls), 1), threads_at_most))
     try:
         started = [threads.submit(call) for call in calls]
         return [one.result() for one in started]

@@ -8,6 +8,8 @@ from readiness.model import BreachKind, Finding, Measurement
 from readiness.units import format_duration
 
 _BOUNDS = {"at_most": "at most", "at_least": "at least", "equals": "exactly"}
+RUN_ITSELF = "The run itself"
+"""Where reports put what is no gate's: a change that was not undone, a service that cannot be reached."""
 BREACH_WORDS = {BreachKind.UNDO_FAILED: "not undone", BreachKind.UNREACHABLE: "cannot be reached"}
 WORDS = {"PASS": "PASS", "FAIL": "FAIL", "UNKNOWN": "UNKNOWN", "NOT_APPLICABLE": "NOT APPLICABLE"}
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import venv
 import zipfile
@@ -12,21 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import ended
+
 ROOT = Path(__file__).parents[1]
 
 
 def run(*argv: str | Path, cwd: Path, within_s: float = 600) -> str:
-    environment = {n: v for n, v in os.environ.items() if not n.startswith(("PYTEST", "PYTHON", "VIRTUAL_ENV"))}
-    done = subprocess.run(
-        [str(part) for part in argv],
-        check=False,
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=within_s,
-    )
+    done = ended(argv, cwd, within_s)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -22,7 +22,7 @@ from readiness.gates.audit_trail import (
     read_until_recorded,
     try_to_tamper,
 )
-from readiness.gates.privileged_attempts import cell, is_not_there, some
+from readiness.gates.privileged_attempts import AT_ONCE, cell, is_not_there, some
 from readiness.needs import levels, operations, procedure
 from readiness.procedures import roles
 from readiness.templates import named_in
@@ -61,9 +61,10 @@ def each_level_may_do_exactly_what_is_declared(deployment: Deployment) -> None:
             f"no credential is declared for {', '.join(unknown)}", f"levels.{unknown[0]}: {{bearer: …}}"
         )
     with deployment.step(f"try {len(specs)} operations as {len(named)} levels"):
-        cells = _settled(deployment, at_once([cell(deployment, name, level) for name in specs for level in named]))
+        tries = [cell(deployment, name, level) for name in specs for level in named]
+        cells = _settled(deployment, at_once(tries, AT_ONCE))
     with deployment.step("try them as nobody, and with a made-up credential"):
-        strangers = _settled(deployment, at_once(_as_strangers(deployment)))
+        strangers = _settled(deployment, at_once(_as_strangers(deployment), AT_ONCE))
     callers = _as_caller(deployment)
     deployment.keep("matrix", _matrix(cells, strangers))
     extra = [a for a in cells if a.decision == "allowed" and a.level not in specs[a.operation].as_levels]
@@ -139,7 +140,7 @@ def privileged_actions_are_recorded_for_good(deployment: Deployment) -> None:
         deployment.undecidable("no operation is declared as audited", "operations.<operation>.audited: true")
     before = read_log(deployment)
     with deployment.step("make privileged attempts"):
-        made = at_once(audited_attempts(deployment, audited))
+        made = at_once(audited_attempts(deployment, audited), AT_ONCE)
     attempts = [one for one in made if one.attempt.decision != "error"]
     if len(attempts) < ATTEMPTS:
         odd = next((one.attempt for one in made if one.attempt.decision == "error"), None)

@@ -15,7 +15,7 @@ from pathlib import Path
 from readiness.attempts import Attempt
 from readiness.deployment import Deployment
 from readiness.evidence.audits import AuditLog, Record, as_lines, read_audit, tampered
-from readiness.gates.privileged_attempts import cell, some, until_decided
+from readiness.gates.privileged_attempts import AT_ONCE, cell, some, until_decided
 from readiness.procedures import Ran
 from readiness.templates import field_of
 from readiness.together import at_once
@@ -160,7 +160,7 @@ def try_to_tamper(deployment: Deployment) -> int:
     Gives how many ways were really refused: one that is not there at all shows nothing.
     """
     ways = [name for name, spec in deployment.descriptor.operations.items() if not spec.as_levels]
-    tried = at_once([cell(deployment, name, level) for name in ways for level in deployment.level_names()])
+    tried = at_once([cell(deployment, name, level) for name in ways for level in deployment.level_names()], AT_ONCE)
     let = [f"{a.level} may {a.operation} ({a.code})" for a in tried if a.decision == "allowed"]
     if ways:
         deployment.measure("tampering_let_through", len(let), at_most=0, detail=some(let))
@@ -183,7 +183,7 @@ def judge_verification(deployment: Deployment, log: AuditLog) -> bool:
     with tempfile.TemporaryDirectory(prefix="readiness-audit-") as folder, deployment.step("verify tampered copies"):
         shape = _accepted_shape(deployment, Path(folder), log)
         copies = [(what, shape(records)) for what, records in tampered(log.records, changed)]
-        ended = at_once([_verifying(deployment, Path(folder), text) for _, text in copies])
+        ended = at_once([_verifying(deployment, Path(folder), text) for _, text in copies], AT_ONCE)
     hanging = next((ran for ran in ended if ran.timed_out or ran.exit_code is None), None)
     accepted = [what for (what, _), ran in zip(copies, ended, strict=True) if ran.ok]
     deployment.measure("tampered_copies_accepted", len(accepted), at_most=0, detail=some(accepted))

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 from readiness.attempts import Attempt, MadeUp
 from readiness.deployment import Deployment
 from readiness.waiting import NotInTime, eventually
 
-T = TypeVar("T")
 _NOT_THERE = (404, 405, 410, 501)
 _BUSY = (429, 502, 503, 504)
 _BUSY_S = 5.0
-_THREADS = 4
+AT_ONCE = 4
+"""Privileged attempts that are made at a time."""
 _SHOWN = 4
 
 

@@ -113,7 +113,7 @@ def _home(chosen: Path | None) -> Path:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise WrongUsageError(f"{home}: {error.strerror}; give a folder that you may write to with --dir") from None
-    if home.exists() and any(home.iterdir()) and not (home / "etc" / "nexus.json").exists():
+    if any(home.iterdir()) and not (home / "etc" / "nexus.json").exists():
         raise WrongUsageError(f"{home} is neither empty nor a Nexus home; give an empty or a new folder with --dir")
     return home
 

@@ -27,7 +27,7 @@ from readiness.report.entries import Entry, entries
 from readiness.report.files import write_json, write_text
 from readiness.report.record import Change, RunRecord, Step
 from readiness.score.model import Scorecard, State
-from readiness.wording import BREACH_WORDS, measurement_text, value_text
+from readiness.wording import BREACH_WORDS, RUN_ITSELF, measurement_text, value_text
 
 FOLDER = "allure-results"
 MAX_ATTACHMENT_BYTES = 1 << 20
@@ -40,8 +40,6 @@ STATUSES: dict[State, str] = {
     State.NOT_APPLICABLE: Status.SKIPPED,
 }
 """State → Allure's status; a gate that was left out, or left for later, is no result, since nobody ran it."""
-RUN = "The run itself"
-"""Where stands what is no gate's: a change that was not undone, a service that cannot be reached."""
 SEVERITIES = {Risk.CRITICAL: "blocker", Risk.HIGH: "critical", Risk.MEDIUM: "normal", Risk.LOW: "minor"}
 CATEGORIES = [
     {"name": "Broken promises", "matchedStatuses": [Status.FAILED]},
@@ -127,8 +125,8 @@ class _Writer:
             status=Status.FAILED,
             statusDetails=StatusDetails(message=breach.reason, trace=f"to do: {breach.remedy}"),
             stage="finished",
-            labels=[Label("epic", RUN), Label("severity", "blocker"), Label("tag", "blocking")],
-            titlePath=["readiness", RUN],
+            labels=[Label("epic", RUN_ITSELF), Label("severity", "blocker"), Label("tag", "blocking")],
+            titlePath=["readiness", RUN_ITSELF],
             start=at,
             stop=at,
         )

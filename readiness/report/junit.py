@@ -13,11 +13,9 @@ from readiness.report.entries import Entry, entries
 from readiness.report.files import write_text
 from readiness.report.record import RunRecord
 from readiness.score.model import Scorecard, State
-from readiness.wording import measurement_text
+from readiness.wording import RUN_ITSELF, measurement_text
 
 FILE = "junit.xml"
-BREACH_SUITE = "The run itself"
-"""The suite of changes that were not shown to be undone; it exists only where there are any."""
 
 RESULTS: dict[State, type[Failure] | type[Error] | type[Skipped] | None] = {
     State.PASS: None,
@@ -85,7 +83,7 @@ def _details(entry: Entry) -> str:
 
 
 def _breach_suite(run: RunRecord) -> TestSuite:
-    suite = TestSuite(BREACH_SUITE)  # type: ignore[no-untyped-call]
+    suite = TestSuite(RUN_ITSELF)  # type: ignore[no-untyped-call]
     suite.timestamp = f"{run.began_at:%Y-%m-%dT%H:%M:%S}"
     for breach in run.breaches:
         suite.add_testcase(_breach_case(breach))

@@ -26,9 +26,8 @@ def score(
     """Judge the gates of a scenario by their findings at one time; the same input gives the same scorecard.
 
     A gate without a finding is LEFT_OUT, one that is not adopted yet is NOT_YET whatever its finding says, a finding
-    of no gate counts for nothing. `complete` is False for a run that
-    was stopped, which is never READY. Raises ValueError without gates (an empty catalogue is not a perfect one) and
-    for two gates or two findings of one id.
+    of no gate counts for nothing. `complete` is False for a run that was stopped, which is never READY. Raises
+    ValueError without gates (an empty catalogue is not a perfect one) and for two gates or two findings of one id.
     """
     if not gates:
         raise ValueError("nothing to judge: the scenario selects no gate")
@@ -42,7 +41,7 @@ def score(
         findings=by_gate,
         pillars=pillars_of(scored, rubric.pillar_floor),
         pillars_run=pillars_of(ran, rubric.pillar_floor),
-        breaches=tuple(sorted(breaches, key=lambda failure: (failure.observed_at, failure.what))),
+        breaches=tuple(sorted(breaches, key=lambda breach: (breach.observed_at, breach.what))),
         rubric=rubric,
         complete=complete,
     )
