@@ -36,6 +36,7 @@ LAYERS: list[set[str]] = [
     {"digest", "facts", "attempts", "inventory"},
     {"reach", "reachability", "executor", "judgement", "traffic"},
     {"operations"},
+    {"load"},
     {"evidence"},
     {"drivers"},
     {"target", "procedures", "workload", "carriers", "adapters", "web", "credentials", "state", "history", "ledger"},
