@@ -118,7 +118,7 @@ def status(settings: Settings, given: argparse.Namespace) -> int:
             "weights": deployments.weights(db),
             "replicas": replicas,
             "configuration": configured,
-            "limits": {key: value for key, value in configured.items() if key.startswith("rate_limit")},
+            "limits": {key: value for key, value in configured.items() if key.startswith(("rate_limit", "queue_limit"))},
             "schema": schema.current_revision(settings),
         }
     show(shown, given)
@@ -165,7 +165,7 @@ def audit_verify(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from readiness.nexus import ctl_data
+    from readiness.nexus import ctl_data, ctl_volume
 
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--as", dest="level", metavar="LEVEL", default=argparse.SUPPRESS, help="access level")
@@ -194,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     add("audit", audit).add_argument("--correlation")
     add("audit-verify", audit_verify).add_argument("--file", type=Path)
     ctl_data.register(add)
+    ctl_volume.register(add)
     return parser
 
 

@@ -46,7 +46,11 @@ SWITCHED = {
     "bare-error-records": "the error of an attempt is a bare event, past the step that completes error records",
     "emergency-locked-out": "when the levels were tidied up, emergency lost the right to restore",
     "audit-links-only": "the verification follows the links of the audit log and never computes a hash",
+    "overload-wedges-queue": "orders at hand are counted up when they come and down only when they were taken in",
+    "overload-drops-accepted": "over its limit the queue makes room by forgetting the work that waits longest",
     "key-in-environment": "the provider's key is handed down in the environment of every process",
+    "dashboard-excludes-deploys": "the dashboard leaves out what ended while something was rolled out: that is planned",
+    "sla-counts-tasks": "the dashboard counts tasks, of which a workflow that fails has few, and not workflows",
 }
 VALUED = {
     "slow-restart": "a killed process is back only after so many seconds",

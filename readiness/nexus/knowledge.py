@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, func, select, text
+from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -42,12 +42,14 @@ class SearchIndex:
         self.fill(db, ((row["id"], row) for row in rows))
         return len(rows)
 
-    def fill(self, db: Connection, content: Iterable[tuple[str, RowMapping]]) -> None:
+    def fill(self, db: Connection, content: Iterable[tuple[str, Mapping[Any, str]]]) -> None:
         """Makes the index anew from documents' ids and what is to be found under each."""
         self.create_empty(db)
-        entry = text("INSERT INTO documents_index (id, content) VALUES (:id, :content)")
-        for identity, row in content:
-            db.execute(entry, {"id": identity, "content": f"{row['title']} {row['body']}"})
+        self._insert(db, content)
+
+    def add(self, db: Connection, rows: Iterable[Mapping[str, str]]) -> None:
+        """Makes new documents findable, given as their rows."""
+        self._insert(db, ((row["id"], row) for row in rows))
 
     def exists(self, db: Connection) -> bool:
         """Tells whether there is an index, be it empty."""
@@ -65,6 +67,11 @@ class SearchIndex:
             return []
         query = text("SELECT id FROM documents_index WHERE documents_index MATCH :q ORDER BY rank LIMIT :most")
         return [str(row[0]) for row in db.execute(query, {"q": " OR ".join(wanted), "most": most})]
+
+    def _insert(self, db: Connection, content: Iterable[tuple[str, Mapping[Any, str]]]) -> None:
+        entries = [{"id": key, "content": f"{row['title']} {row['body']}"} for key, row in content]
+        if entries:
+            db.execute(text("INSERT INTO documents_index (id, content) VALUES (:id, :content)"), entries)
 
 
 def create(engine: Engine) -> None:

@@ -45,6 +45,7 @@ workflows = Table(
     Column("finished_at", Float),
     Column("priority", String(16), nullable=False, server_default="normal"),  # since revision 0002
     Index("workflows_by_status", "status", "release"),
+    Index("workflows_by_end", "finished_at"),
 )
 tasks = Table(
     "tasks",
@@ -65,6 +66,7 @@ tasks = Table(
     Column("created_at", Float, nullable=False),
     UniqueConstraint("workflow_id", "position", name="one_task_per_step"),
     Index("tasks_by_status", "status", "role", "release"),
+    Index("tasks_by_lease", "lease_token"),
 )
 effects = Table(
     "effects",
