@@ -33,6 +33,9 @@ ARGUMENTS = (
     "marker",
     "run",
     "since",
+    "until",
+    "replicas",
+    "items",
 )
 """Placeholders in `procedures` and `operations`: the arguments that gates hand in."""
 COMPONENTS = ("configuration", "knowledge", "operational_state", "user_data", "logs_and_metrics")

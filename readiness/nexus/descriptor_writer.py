@@ -23,6 +23,7 @@ OWNERS = {
 CANDIDATE = "2.3.1"
 KNOWN_BAD = "2.3.1-bad"
 RESTORE_INTO = "readiness-restore"
+VOLUME_ITEMS = 20_000
 Part = dict[str, Any]
 
 
@@ -76,12 +77,14 @@ def descriptor(settings: Settings) -> Part:
                 "junit": "releases/{release}/junit.xml",
                 "required_suites": ["unit", "contract", "migration"],
             },
+            "baselines": "var/baselines/{profile}.json",
         },
         "procedures": procedures(settings),
         "operations": operations(settings),
         "backups": {"failure_domains": {"primary": ["data", "backups", "log"], "offsite": ["offsite"]}},
         **({"recovery": _recovery()} if main else {}),
         "secrets": _secrets(settings),
+        "volume": {"items": VOLUME_ITEMS, "variant": "ok"},
         "objectives": {
             "rto": "2h",
             "rpo": "1h",
