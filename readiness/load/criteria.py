@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 LATENCIES = ("p50", "p90", "p95", "p99", "p99.9", "max")
 SHARES = ("errors", "shed", "rate")
+METRICS = (*LATENCIES, *SHARES)
 _TIMES_S = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _FORM = re.compile(r"\s*(<=|>=|<|>)?\s*(\d+(?:\.\d+)?)\s*([a-zA-Z/%]*)\s*")
 
@@ -28,17 +29,19 @@ class Criterion:
         """How the threshold is written: `p95`, `after.p95`."""
         return f"{self.stage}.{self.metric}" if self.stage else self.metric
 
+    def holds(self, value: float) -> bool:
+        """Whether a measured value, in the threshold's own unit, keeps it."""
+        return value <= self.value if self.bound == "at_most" else value >= self.value
+
 
 def parse(name: str, text: str) -> Criterion:
     """Read one threshold; raise ValueError with one line that says what is allowed.
 
     Latencies (`p50` … `max`, from the intended start) take ms, s or m; `errors` and `shed` (of what was sent) and
-    `rate` (achieved of requested) take %. Without a sign a latency, `errors` and `shed` are upper bounds, `rate` a
-    lower one.
+    `rate` (served of requested) take %. Without a sign a latency, `errors` and `shed` are upper bounds, `rate` a
+    lower one. The bound itself still holds, so `<` and `<=` are one. A stage is named in front of the last dot.
     """
-    stage, _, metric = name.rpartition(".") if not name.endswith("p99.9") else (name[: -len("p99.9")].rstrip("."), "", "p99.9")
-    if metric not in (*LATENCIES, *SHARES):
-        raise ValueError(f"threshold {name!r}: {metric!r} is not measured; known: {', '.join((*LATENCIES, *SHARES))}")
+    stage, metric = _stage_and_metric(name)
     found = _FORM.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise ValueError(f"threshold {name}: {text!r} is no bound; write a sign, a number and a unit, as in '<= 400ms'")
@@ -47,7 +50,17 @@ def parse(name: str, text: str) -> Criterion:
     if unit not in allowed:
         given = f"the unit {unit!r}" if unit else "no unit"
         raise ValueError(f"threshold {name}: {text!r} has {given}; allowed: {', '.join(allowed)}")
+    if unit == "%" and number > 100:
+        raise ValueError(f"threshold {name}: {text!r} is more than all; allowed: 0% to 100%")
     bound = "at_most" if sign.startswith("<") else "at_least"
-    if metric in LATENCIES:
-        return Criterion(metric, bound, number * _TIMES_S[unit], "s", stage)
-    return Criterion(metric, bound, number, "%", stage)
+    return Criterion(metric, bound, number * _TIMES_S.get(unit, 1.0), "%" if unit == "%" else "s", stage)
+
+
+def _stage_and_metric(name: str) -> tuple[str, str]:
+    # The longest first: `after.p99.9` would else be read as the metric `9` of a stage `after.p99`.
+    for metric in sorted(METRICS, key=len, reverse=True):
+        if name == metric:
+            return "", metric
+        if len(name) > len(metric) + 1 and name.endswith(f".{metric}"):
+            return name[: -len(metric) - 1], metric
+    raise ValueError(f"threshold {name!r}: {name.rpartition('.')[2]!r} is not measured; known: {', '.join(METRICS)}")
