@@ -27,6 +27,7 @@ KINDS = frozenset(
         "change_closed",
         "breach",
         "traffic",
+        "load",
         "finding",
         "note",
         "interrupted",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -24,7 +25,9 @@ from attr import asdict
 from readiness.model import Breach, Evidence, Measurement, Risk
 from readiness.report.document import document
 from readiness.report.entries import Entry, entries
-from readiness.report.files import write_json, write_text
+from readiness.report.files import json_text, write_json, write_text
+from readiness.report.load_record import Load
+from readiness.report.load_words import stages_csv
 from readiness.report.record import Change, RunRecord, Step
 from readiness.score.model import Scorecard, State
 from readiness.wording import BREACH_WORDS, RUN_ITSELF, measurement_text, value_text
@@ -144,7 +147,24 @@ class _Writer:
         source = self._attached(f"{entry.gate.id}-finding", "json")
         write_json(self._results / source, found)
         kept = [self._evidence(entry.gate.id, evidence) for evidence in found.evidence]
-        return [Attachment("finding", source, "application/json"), *(one for one in kept if one is not None)]
+        loads = [
+            attached
+            for number, load in enumerate(self._run.loads, 1)
+            if load.gate == entry.gate.id
+            for attached in self._load(f"{entry.gate.id}/load-{number}", load)
+        ]
+        return [Attachment("finding", source, "application/json"), *(one for one in kept if one is not None), *loads]
+
+    def _load(self, name: str, load: Load) -> Iterator[Attachment]:
+        """Attach the figures of a load run, as a table and as data; its raw files stay in the folder of the run."""
+        for extension, media_type, text in (
+            ("csv", "text/csv", stages_csv(load)),
+            ("json", "application/json", json_text(load.summary)),
+        ):
+            if len(text.encode()) <= MAX_ATTACHMENT_BYTES:
+                source = self._attached(name, extension)
+                write_text(self._results / source, text)
+                yield Attachment(f"load {load.profile} ({extension})", source, media_type)
 
     def _evidence(self, gate: str, evidence: Evidence) -> Attachment | None:
         """Attach a record that is there, inside the folder of the run, and small enough."""

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from readiness.model import Breach, Evidence, Finding, Measurement, Mode, Outcome, Risk
 from readiness.report.entries import Entry, entries
+from readiness.report.load_record import LoadSummary
 from readiness.report.record import Change, Deployment, Policy, RunRecord, Scenario
 from readiness.score.model import Blocker, Decision, PillarScore, Scope, Scorecard, State
 
@@ -118,6 +119,8 @@ class Document:
     pillars: tuple[PillarResult, ...]
     gates: tuple[GateResult, ...]
     changes: tuple[Change, ...]
+    loads: tuple[LoadSummary, ...]
+    """The load runs without their seconds, which are in `history.jsonl`."""
     scenario: Scenario
     deployment: Deployment
     policy: Policy
@@ -151,6 +154,7 @@ def document(run: RunRecord, card: Scorecard) -> Document:
         pillars=tuple(map(_pillar, card.pillars)),
         gates=tuple(map(_gate, entries(run, card))),
         changes=run.changes,
+        loads=tuple(load.summary for load in run.loads),
         scenario=run.scenario,
         deployment=run.deployment,
         policy=run.policy,

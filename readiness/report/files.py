@@ -13,6 +13,11 @@ def write_text(path: Path, text: str) -> None:
     path.write_bytes(text.encode("utf-8"))
 
 
+def json_text(value: object) -> str:
+    """Data or a dataclass as JSON, two spaces an indent, keys in the order given."""
+    return json.dumps(to_data(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: object) -> None:
-    """Write data or a dataclass as JSON, two spaces an indent, keys in the order given."""
-    write_text(path, json.dumps(to_data(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write data or a dataclass as JSON."""
+    write_text(path, json_text(value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shlex
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from readiness.model import Limit, Measurement
 from readiness.report.entries import Entry, entries
 from readiness.report.files import write_text
+from readiness.report.load_plot import LoadPlot, load_plot
+from readiness.report.load_record import Load
+from readiness.report.load_words import CLOSED, SAYS_NOTHING, latency_text, rate_text, tick_text, times_text
 from readiness.report.record import RunRecord
 from readiness.report.timeline import Timeline, timeline
 from readiness.score.decision import percent
@@ -38,11 +42,21 @@ _BOUNDS = {"at_most": "at most", "at_least": "at least", "equals": "exactly"}
 
 
 @dataclass(frozen=True, slots=True)
+class ShownLoad:
+    """A load run as the page shows it."""
+
+    anchor: str
+    load: Load
+    plot: LoadPlot | None
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """A gate as the page shows it."""
 
     entry: Entry
     timeline: Timeline | None
+    loads: tuple[ShownLoad, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +79,11 @@ def write(run: RunRecord, card: Scorecard, folder: Path) -> None:
 
 def page(run: RunRecord, card: Scorecard) -> str:
     """The whole page as text."""
-    shown = {entry.gate.id: Shown(entry, timeline(entry)) for entry in entries(run, card)}
+    loads = [ShownLoad(f"load-{n}", load, load_plot(load, run.changes)) for n, load in enumerate(run.loads, 1)]
+    shown = {
+        entry.gate.id: Shown(entry, timeline(entry), tuple(one for one in loads if one.load.gate == entry.gate.id))
+        for entry in entries(run, card)
+    }
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
     return (
         _environment()
@@ -78,12 +96,16 @@ def page(run: RunRecord, card: Scorecard) -> str:
             blockers=[(blocker, shown.get(blocker.gate)) for blocker in card.blockers],
             told=SHOWN_BLOCKERS,
             listed=SHOWN_CHANGES,
+            loads=loads,
+            gates={id: gate.entry for id, gate in shown.items()},
             drills=[gate for gate in shown.values() if gate.timeline],
             changed_limits=_changed_limits(shown),
             left_out=[gate for gate in shown.values() if gate.entry.state is State.LEFT_OUT],
             script=script,
             script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
             state_words=STATE_WORDS,
+            says_nothing=SAYS_NOTHING,
+            closed_words=CLOSED,
             breach_words=BREACH_WORDS,
         )
     )
@@ -132,6 +154,11 @@ def _environment() -> Environment:
         limit=limit_text,
         mark=mark_text,
         meter=meter,
+        ms=latency_text,
+        tick=tick_text,
+        rate=rate_text,
+        times=times_text,
+        command=shlex.join,
         measure_name=measure_name,
         words=lambda name: str(name).replace("_", " "),
     )

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from readiness.errors import UsageError
 from readiness.history import Event
 from readiness.model import Breach, Finding, GateInfo
 from readiness.records import breach_from, finding_from, gate_from
+from readiness.report.load_record import Load
+from readiness.report.printable import Text, printable
 from readiness.score.model import Rubric
 
 Record = TypeVar("Record")
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 forbids, escaped or not (section 2.2 of the recommendation): control characters and lone surrogates."""
-Text = Annotated[str, BeforeValidator(lambda given: "" if given is None else str(given))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +164,7 @@ class RunRecord:
     steps: tuple[Step, ...]
     changes: tuple[Change, ...]
     traffic: tuple[Second, ...]
+    loads: tuple[Load, ...]
     breaches: tuple[Breach, ...]
     notes: tuple[Note, ...]
     began_at: datetime
@@ -209,6 +208,7 @@ class RunRecord:
             steps=_steps(told),
             changes=_changes(told),
             traffic=_all(Second, told, "traffic"),
+            loads=_all(Load, told, "load"),
             breaches=tuple(breach_from(event.data) for event in told if event.kind == "breach"),
             notes=_all(Note, told, "note"),
             began_at=told[0].at,
@@ -222,15 +222,6 @@ class RunRecord:
 @dataclass(frozen=True, slots=True)
 class _Scored:
     at: datetime
-
-
-def printable(value: Any) -> Any:
-    """JSON data with U+FFFD for every character that XML forbids: hostile text reads the same in every format."""
-    if isinstance(value, str):
-        return _NOT_XML.sub("\ufffd", value)
-    if isinstance(value, Mapping):
-        return {printable(name): printable(item) for name, item in value.items()}
-    return [printable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _steps(told: tuple[Event, ...]) -> tuple[Step, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from readiness.model import BreachKind
 from readiness.report.entries import Entry, entries
 from readiness.report.files import write_text
+from readiness.report.load_words import headline
 from readiness.report.record import RunRecord
 from readiness.score.decision import percent
 from readiness.score.model import Decision, Scorecard, State
@@ -36,6 +37,7 @@ def write(run: RunRecord, card: Scorecard, folder: Path) -> None:
         "",
         *_pillars(card),
         *_open(card, listed),
+        *_loads(run),
         *_gates(listed),
         f"Deployment {plain(run.deployment.name)}, run {plain(run.run_id)}, scored {instant_text(card.scored_at)}.",
     ]
@@ -72,6 +74,13 @@ def _open(card: Scorecard, listed: tuple[Entry, ...]) -> list[str]:
         if blocker.remedy:
             lines.append(f"  - to do: {plain(blocker.remedy)}")
     return [*lines, ""]
+
+
+def _loads(run: RunRecord) -> list[str]:
+    if not run.loads:
+        return []
+    lines = [f"- **{plain(load.profile)}** {load.outcome}: {plain(headline(load))}" for load in run.loads]
+    return ["## Load", "", *lines, ""]
 
 
 def _gates(listed: tuple[Entry, ...]) -> list[str]:

@@ -16,7 +16,8 @@ from readiness.report.allure import STATUSES
 from readiness.report.document import schema
 from readiness.schemas import FOLDER
 from readiness.score import Scorecard, State
-from tests.report.history import NOT_READY, READY, Story, hostile, write_history
+from tests.report.history import write_history
+from tests.report.stories import NOT_READY, READY, Story, hostile
 
 STORIES = {
     "ready": READY,

@@ -12,7 +12,8 @@ import pytest
 from readiness.model import Measurement
 from readiness.report import write_format
 from readiness.report.allure import FOLDER, MAX_ATTACHMENT_BYTES
-from tests.report.history import NOT_READY, Story, Told, write_history
+from tests.report.history import write_history
+from tests.report.stories import NOT_READY, Story, Told
 
 
 def results(folder: Path, story: Story) -> dict[str, dict[str, Any]]:
@@ -70,7 +71,8 @@ def test_evidence_is_attached_unless_it_is_large_missing_or_outside(tmp_path: Pa
         result = json.loads(path.read_text(encoding="utf-8"))
         attached[result["name"].split(" ")[0]] = [a["name"] for a in result.get("attachments", ())]
     assert attached["OPS-BAK-003"] == ["finding", "observations"]
-    assert attached["OPS-DEP-003"] == attached["OPS-DEP-004"] == attached["OPS-DEP-001"] == ["finding"]
+    assert attached["OPS-DEP-003"] == ["finding", "load spike (csv)", "load spike (json)"]
+    assert attached["OPS-DEP-004"] == attached["OPS-DEP-001"] == ["finding"]
     assert all(path.stat().st_size <= MAX_ATTACHMENT_BYTES for path in (folder / FOLDER).iterdir())
 
 

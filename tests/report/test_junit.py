@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from readiness.report import write_format
-from tests.report.history import NOT_READY, hostile, write_history
+from tests.report.history import write_history
+from tests.report.stories import NOT_READY, hostile
 
 COMMON: dict[str, tuple[set[str], set[str]]] = {
     "testsuites": ({"name", "tests", "failures", "errors", "time"}, {"testsuite"}),

@@ -16,7 +16,9 @@ from readiness.report.document import document
 from readiness.report.html import page
 from readiness.report.record import undo_text
 from readiness.score import Decision
-from tests.report.history import BEGAN, HOSTILE, NOT_READY, READY, ROWS, Story, events, hostile
+from tests.report.catalogue import ROWS
+from tests.report.history import events
+from tests.report.stories import BEGAN, HOSTILE, NOT_READY, READY, Story, hostile
 
 SMALL = events(
     replace(NOT_READY, left_out=tuple(row[0] for row in ROWS if row[0] not in ("OPS-BAK-003", "OPS-REC-003")))

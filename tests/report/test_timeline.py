@@ -8,7 +8,8 @@ from datetime import timedelta
 from readiness.report import RunRecord, scorecard
 from readiness.report.entries import Entry, entries
 from readiness.report.timeline import timeline
-from tests.report.history import BEGAN, NOT_READY, events
+from tests.report.history import events
+from tests.report.stories import BEGAN, NOT_READY
 
 
 def entry(gate: str) -> Entry:
