@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Protocol
 
+from readiness import answers
 from readiness.adapters import WorkloadAdapter
+from readiness.answers import Looked, Submitted, text_of
 from readiness.descriptor import Request, Variant, WorkloadSpec
 from readiness.errors import Missing, Undecidable
 from readiness.redaction import Redactor
@@ -16,31 +18,6 @@ from readiness.waiting import Deadline
 from readiness.web import Answer, Web
 
 _CALL_S = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """What the deployment said to a transaction that was handed in."""
-
-    accepted: bool
-    refused: bool = False
-    status_code: int | None = None
-    id: str | None = None
-    release: str | None = None
-    error: str = ""
-    result: Mapping[str, Any] | None = None
-    """The end of the transaction, where the answer already is its result."""
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What the deployment says about a transaction that was accepted."""
-
-    final: bool
-    success: bool = False
-    result: Mapping[str, Any] | None = None
-    release: str | None = None
-    error: str = ""
 
 
 class Carrier(Protocol):
@@ -86,19 +63,8 @@ class HttpCarrier:
         """Send the variant's `submit` request; 2xx is accepted, a status in `refused` is the refusal it may want."""
         spec = self._variant(variant)
         answer = self._web.send(spec.submit, headers=headers, values=values, deadline=deadline)
-        release = self._release(answer, None)
-        if not answer.ok:
-            refused = answer.status in spec.refused
-            error = answer.error or f"HTTP {answer.status}: {answer.text[:200]}"
-            return Submitted(False, refused, answer.status, None, release, error)
-        found = field_of(answer.json, spec.id)
-        if spec.result is None:
-            result = answer.json if isinstance(answer.json, dict) else {"text": answer.text}
-            return Submitted(True, False, answer.status, _text(found), self._release(answer, result), "", result)
-        if found is None:
-            error = f"the answer has no field {spec.id!r} (workload.{variant}.id)"
-            return Submitted(False, False, answer.status, None, release, error)
-        return Submitted(True, False, answer.status, _text(found), release)
+        said = answers.submitted(variant, spec, answer.status, answer.json, answer.text, answer.error)
+        return replace(said, release=self._release(answer, said.result))
 
     def look(self, variant: str, values: Mapping[str, str], deadline: Deadline) -> Looked:
         """Send the variant's `result` request and hold the answer against `until` and `success`."""
@@ -110,14 +76,8 @@ class HttpCarrier:
             values=values,
             deadline=deadline,
         )
-        if not answer.ok or not isinstance(answer.json, dict):
-            error = answer.error or f"HTTP {answer.status}: {answer.text[:200]}"
-            return Looked(False, error=error)
-        result = answer.json
-        final = all(_among(field_of(result, name), wanted) for name, wanted in spec.result.until.items())
-        success = all(_among(field_of(result, name), [wanted]) for name, wanted in spec.result.success.items())
-        said = field_of(result, "error")
-        return Looked(final, success, result, self._release(answer, result), "" if success or not said else str(said))
+        seen = answers.looked(spec, answer.status, answer.json, answer.text, answer.error)
+        return replace(seen, release=self._release(answer, seen.result))
 
     def remember(self, marker: str, deadline: Deadline) -> str:
         """Send `remember.write`."""
@@ -169,7 +129,7 @@ class HttpCarrier:
         found = field_of(result, where.result_field) if where.result_field and result is not None else None
         if found is None and where.response_header:
             found = answer.headers.get(where.response_header.lower())
-        return _text(found)
+        return text_of(found)
 
 
 class AdapterCarrier:
@@ -197,8 +157,8 @@ class AdapterCarrier:
         said = said if isinstance(said, Mapping) else {}
         refused = bool(said.get("refused", False))
         accepted = bool(said.get("accepted", not refused))
-        id, told = _text(said.get("id")), str(said.get("error", ""))
-        return Submitted(accepted, refused, None, id or values["marker"], _text(said.get("release")), told)
+        id, told = text_of(said.get("id")), str(said.get("error", ""))
+        return Submitted(accepted, refused, None, id or values["marker"], text_of(said.get("release")), told)
 
     def look(self, variant: str, values: Mapping[str, str], deadline: Deadline) -> Looked:
         """Call the adapter's `finish`."""
@@ -207,7 +167,7 @@ class AdapterCarrier:
             return Looked(False, error=self._told(error))
         if not isinstance(said, Mapping):
             return Looked(False)
-        release, told = _text(said.get("release")), str(said.get("error", ""))
+        release, told = text_of(said.get("release")), str(said.get("error", ""))
         return Looked(True, bool(said.get("success", not told)), said, release, told)
 
     def remember(self, marker: str, deadline: Deadline) -> str:
@@ -261,12 +221,3 @@ def _bounded(call: Callable[[], Any], seconds: float) -> tuple[Any, Exception | 
 
 def _error(answer: Answer) -> str:
     return "" if answer.ok else answer.error or f"HTTP {answer.status}: {answer.text[:200]}"
-
-
-def _among(value: Any, wanted: list[Any]) -> bool:
-    """Whether the value is one of the wanted, a bool never standing for a number."""
-    return any((type(value) is type(one) and value == one) or str(value) == str(one) for one in wanted)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)

@@ -13,21 +13,17 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from readiness.adapters import load_adapter
-from readiness.carriers import AdapterCarrier, Carrier, HttpCarrier, Looked, Submitted
+from readiness.answers import MEANT, WITHIN_S, Looked, Submitted, look_s, wrong
+from readiness.carriers import AdapterCarrier, Carrier, HttpCarrier
 from readiness.descriptor import Variant
 from readiness.errors import Missing, Undecidable
 from readiness.loading import DescriptorFile
 from readiness.redaction import Redactor
-from readiness.templates import field_of, fill
 from readiness.together import at_once
 from readiness.waiting import Deadline, NotInTime, Pace, eventually
 from readiness.web import Web
 
 TransactionOutcome = Literal["success", "failure", "refused", "error", "pending"]
-_MEANT: Mapping[str, str] = {"invalid": "refused", "failing": "failure"}
-"""What a variant is meant to end as where only an adapter describes it; the others are meant to succeed."""
-_WITHIN_S = 30.0
-"""How long a transaction may take where only an adapter, and no variant, describes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +91,7 @@ class Workload:
     ) -> Transaction:
         """Hand a transaction in, at the next turn of the declared rate; its end is `finish`'s to await."""
         spec = self._variant(variant)
-        meant = spec.outcome if spec is not None else _MEANT.get(variant, "success")
+        meant = spec.outcome if spec is not None else MEANT.get(variant, "success")
         marker = marker or self.marker()
         given = {"marker": marker, "correlation": correlation or marker, "question": question, "release": release}
         values = {name: value for name, value in given.items() if value is not None}
@@ -129,12 +125,14 @@ class Workload:
         if transaction.outcome != "pending" or not transaction.accepted:
             return transaction
         spec = self._variant(transaction.variant)
-        within_s = spec.within.total_seconds() if spec is not None else _WITHIN_S
+        within_s = spec.within.total_seconds() if spec is not None else WITHIN_S
         spent_s = (datetime.now(UTC) - transaction.started_at).total_seconds()
         bounded = deadline.within(max(0.0, within_s - spent_s))
         try:
             looked = eventually(
-                lambda: self._carrier.look(transaction.variant, transaction.values, bounded.within(_look_s(bounded))),
+                lambda: self._carrier.look(
+                    transaction.variant, transaction.values, bounded.within(look_s(bounded.left_s))
+                ),
                 within=bounded,
                 until=lambda seen: seen.final or (stop is not None and stop.is_set()),
             )
@@ -159,6 +157,13 @@ class Workload:
         if not looked.final:
             return replace(transaction, outcome="pending", result=looked.result, error=looked.error or "not ended")
         return self._ended(transaction, self._variant(transaction.variant), looked)
+
+    def look_again(self, found: Mapping[str, str], deadline: Deadline) -> Transaction:
+        """Look at a transaction that somebody else submitted (`variant`, `marker`, `id`): what became of it by now."""
+        marker, id = found["marker"], found["id"]
+        values = {"marker": marker, "correlation": marker, "id": id}
+        submitted = Transaction(found.get("variant", "ok"), marker, id=id, accepted=True, values=values)
+        return self.reread(submitted, deadline)
 
     def transact(self, variant: str, *, deadline: Deadline, **given: Any) -> Transaction:
         """Hand one transaction in and await its end."""
@@ -238,32 +243,13 @@ class Workload:
 
     def _ended(self, transaction: Transaction, spec: Variant | None, looked: Looked) -> Transaction:
         now = datetime.now(UTC)
-        wrong = _wrong(spec, looked.result, transaction.values) if spec is not None and looked.success else []
+        lacks = wrong(spec, looked.result, transaction.values) if spec is not None and looked.success else []
         return replace(
             transaction,
-            outcome="success" if looked.success and not wrong else "failure",
+            outcome="success" if looked.success and not lacks else "failure",
             result=looked.result,
             release=looked.release or transaction.release,
             ended_at=now,
             latency_s=(now - transaction.started_at).total_seconds(),
-            error="; ".join(wrong) or looked.error,
+            error="; ".join(lacks) or looked.error,
         )
-
-
-def _wrong(spec: Variant, result: Mapping[str, Any] | None, values: Mapping[str, str]) -> list[str]:
-    """Say what a result lacks of what its variant promises."""
-    wrong = []
-    for name, template in spec.expect.items():
-        wanted = fill(template, values, f"expect.{name}")
-        if wanted not in str(field_of(result, name)):
-            wrong.append(f"the field {name} does not contain {wanted!r}")
-    for name, wanted_count in spec.once.items():
-        found = field_of(result, name)
-        if found != wanted_count:
-            wrong.append(f"the field {name} is {found!r}, not {wanted_count}")
-    return wrong
-
-
-def _look_s(deadline: Deadline) -> float:
-    """One look may take a third of what is left and at most 5 s, so that a hanging replica is asked again."""
-    return min(5.0, max(1.0, deadline.left_s / 3))

@@ -1,0 +1,170 @@
+"""HTTP for load: requests compiled once, as many connections as there are requests in flight, errors as one line."""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import time
+from collections import deque
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from gevent import socket as gsocket
+from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTPSocketPoolResponse
+
+BLOCK_BYTES = 65536
+CONNECT_S = 5.0
+KEPT_S = 1.0
+"""How long an idle connection is used again: shorter than usual servers keep one, so that no request meets its end."""
+RESOLVED_S = 5.0
+"""How long the answer of the resolver holds."""
+
+
+class Reply(NamedTuple):
+    """What came back: a status and a body, or the error that there was instead (status 0)."""
+
+    status: int
+    body: bytes = b""
+    error: str = ""
+    wait_asked: bool = False
+    """Whether the answer has Retry-After."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is one of success (2xx)."""
+        return 200 <= self.status < 300
+
+
+class Origin:
+    """One scheme, host and port, and the connections to it; geventhttpclient's responses hand them back.
+
+    There is no bound on connections: waiting for one would be load that is not sent.
+    """
+
+    def __init__(self, url: str, tls: ssl.SSLContext | None, keep_alive: bool) -> None:
+        parts = urlsplit(url)
+        secure = parts.scheme == "https"
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if secure else 80)
+        self._tls = (tls or ssl.create_default_context()) if secure else None
+        self._keep_alive = keep_alive
+        self._idle: deque[tuple[gsocket.socket, float]] = deque()
+        self._resolved: list[tuple[int, tuple[object, ...]]] = []
+        self._resolved_at_s = 0.0
+
+    def exchange(self, method: str, request: bytes, timeout_s: float) -> Reply:
+        """Send a request and read the whole answer; each wait on the network takes at most so many seconds.
+
+        A kept connection that ends before the first byte of an answer was closed by the server while it lay idle: a
+        request that may be repeated (GET, HEAD) is sent again, once, on a new one.
+        """
+        kept = self._take()
+        if kept is not None:
+            reply = self._once(kept, method, request, timeout_s)
+            if reply is not None:
+                return reply
+            if method not in ("GET", "HEAD"):
+                return Reply(0, error="the connection was closed before the answer")
+        try:
+            fresh = self._connect(min(CONNECT_S, timeout_s))
+        except OSError as error:
+            return Reply(0, error=kind_of(error, "no connection in time"))
+        return self._once(fresh, method, request, timeout_s) or Reply(
+            0, error="the connection was closed before the answer"
+        )
+
+    def return_socket(self, sock: gsocket.socket) -> None:
+        """Keep a connection for the next request (geventhttpclient calls this)."""
+        if self._keep_alive:
+            self._idle.append((sock, time.monotonic()))
+        else:
+            sock.close()
+
+    def release_socket(self, sock: gsocket.socket) -> None:
+        """Close a connection (geventhttpclient calls this)."""
+        sock.close()
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        while self._idle:
+            self._idle.pop()[0].close()
+
+    def _once(self, sock: gsocket.socket, method: str, request: bytes, timeout_s: float) -> Reply | None:
+        """One exchange; None where the connection was found closed."""
+        sock.settimeout(timeout_s)
+        try:
+            sock.sendall(request)
+            response = HTTPSocketPoolResponse(sock, self, method=method, block_size=BLOCK_BYTES)  # type: ignore[arg-type]
+        except (HTTPConnectionClosed, ConnectionResetError, BrokenPipeError):
+            sock.close()
+            return None
+        except (OSError, HTTPParseError) as error:
+            sock.close()
+            return Reply(0, error=kind_of(error))
+        try:
+            body = response.read()
+        except (OSError, HTTPParseError) as error:
+            return Reply(response.status_code, error=kind_of(error))
+        status = response.status_code
+        return Reply(status, body, "", status in (429, 503) and response.get("retry-after") is not None)
+
+    def _take(self) -> gsocket.socket | None:
+        """Give an idle connection that is still open, the youngest first."""
+        oldest_s = time.monotonic() - KEPT_S
+        while self._idle:
+            sock, since_s = self._idle.pop()
+            if since_s >= oldest_s and not _readable(sock):
+                return sock
+            sock.close()
+        return None
+
+    def _connect(self, timeout_s: float) -> gsocket.socket:
+        failure: OSError | None = None
+        for family, address in self._addresses():
+            sock = gsocket.socket(family, socket.SOCK_STREAM)
+            try:
+                sock.settimeout(timeout_s)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.connect(address)
+                return sock if self._tls is None else self._tls.wrap_socket(sock, server_hostname=self._host)
+            except OSError as error:
+                sock.close()
+                failure = failure or error
+        raise failure or OSError("the host has no address")
+
+    def _addresses(self) -> list[tuple[int, tuple[object, ...]]]:
+        if time.monotonic() - self._resolved_at_s > RESOLVED_S or not self._resolved:
+            found = gsocket.getaddrinfo(self._host, self._port, 0, socket.SOCK_STREAM)
+            self._resolved = [(one[0], one[4]) for one in found]
+            self._resolved_at_s = time.monotonic()
+        return self._resolved
+
+
+def kind_of(error: Exception, timed_out: str = "no answer in time") -> str:
+    """Say in one line what kind of error it is; equal errors give equal lines."""
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(error, TimeoutError):
+        return timed_out
+    if isinstance(error, socket.gaierror):
+        return "the name of the host is not known"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"TLS: the certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or type(error).__name__}"
+    if isinstance(error, HTTPParseError):
+        return "the connection was closed within the answer, or the answer is no HTTP"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return type(error).__name__
+
+
+def _readable(sock: gsocket.socket) -> bool:
+    """Whether an idle connection has something to read: its end, or what nobody asked for."""
+    number = sock.fileno()
+    if number < 0:
+        return True
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))
