@@ -37,7 +37,7 @@ LAYERS: list[set[str]] = [
     {"reach", "reachability", "executor", "judgement", "traffic"},
     {"operations"},
     {"load"},
-    {"evidence", "load"},
+    {"evidence"},
     {"drivers"},
     {"target", "procedures", "workload", "carriers", "adapters", "web", "credentials", "state", "history", "ledger"},
     {"schemas"},
