@@ -24,6 +24,8 @@ OPERATIONS = {
     "backup": frozenset({"operator", "administrator", "emergency"}),
     "deploy": frozenset({"operator", "administrator", "emergency"}),
     "rollback": frozenset({"operator", "administrator", "emergency"}),
+    "scale": frozenset({"operator", "administrator", "emergency"}),
+    "stop": frozenset({"operator", "administrator", "emergency"}),
     "restore": frozenset({"administrator", "emergency"}),
     "configure": frozenset({"administrator", "emergency"}),
     "grant": frozenset({"security"}),

@@ -23,6 +23,13 @@ def read(db: Connection) -> dict[str, Any]:
     return {row.key: json.loads(row.value) for row in rows}
 
 
+def number(db: Connection, key: str) -> int:
+    """Returns one of the numbers that a fresh deployment has; its default when it was never set."""
+    table = store.configuration
+    stored = db.scalar(select(table.c.value).where(table.c.key == key))
+    return CONFIGURATION[key] if stored is None else int(json.loads(stored))
+
+
 def refusal(key: str, value: Any) -> str | None:
     """Returns why a value cannot be set, or None."""
     if not KEY.fullmatch(key):

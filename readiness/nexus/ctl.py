@@ -61,12 +61,11 @@ def deploy(settings: Settings, given: argparse.Namespace) -> int:
     from readiness.nexus import deploy as rolling
     from readiness.nexus.rollout import Rollout
 
-    rollout = Rollout.of(settings)
     if given.dry_run:
-        rolling.plan_deploy(rollout, operator(settings, given), given.release, say)
+        rolling.plan_deploy(Rollout.of(settings), operator(settings, given), given.release, say)
         return 0
     with alone(settings):
-        rolling.deploy(rollout, operator(settings, given), given.release, say)
+        rolling.deploy(Rollout.again(settings), operator(settings, given), given.release, say)
     return 0
 
 
@@ -76,7 +75,7 @@ def rollback(settings: Settings, given: argparse.Namespace) -> int:
     from readiness.nexus.rollout import Rollout
 
     with alone(settings):
-        release = rolling.rollback(Rollout.of(settings), operator(settings, given), say)
+        release = rolling.rollback(Rollout.again(settings), operator(settings, given), say)
     print(json.dumps({"release": release}))
     return 0
 
@@ -118,7 +117,7 @@ def status(settings: Settings, given: argparse.Namespace) -> int:
             "weights": deployments.weights(db),
             "replicas": replicas,
             "configuration": configured,
-            "limits": {key: value for key, value in configured.items() if key.startswith(("rate_limit", "queue_limit"))},
+            "limits": {key: value for key, value in configured.items() if "limit" in key},
             "schema": schema.current_revision(settings),
         }
     show(shown, given)
@@ -165,7 +164,7 @@ def audit_verify(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from readiness.nexus import ctl_data, ctl_volume
+    from readiness.nexus import ctl_data, ctl_scaling, ctl_volume
 
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--as", dest="level", metavar="LEVEL", default=argparse.SUPPRESS, help="access level")
@@ -194,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     add("audit", audit).add_argument("--correlation")
     add("audit-verify", audit_verify).add_argument("--file", type=Path)
     ctl_data.register(add)
+    ctl_scaling.register(add)
     ctl_volume.register(add)
     return parser
 

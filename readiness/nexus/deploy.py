@@ -136,6 +136,9 @@ def _submit(http: httpx.Client, url: str, text: str, deadline: float) -> str:
                 raise NexusError(f"validation: no gateway answers: {type(error).__name__}") from None
             time.sleep(0.1)
             continue
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS and time.monotonic() < deadline:
+            time.sleep(0.5)
+            continue
         if answer.status_code != httpx.codes.ACCEPTED:
             raise NexusError(f"validation: a workflow was refused with {answer.status_code}")
         return str(answer.json()["id"])

@@ -8,6 +8,11 @@ from readiness.nexus.names import AGENT_ROLES
 from readiness.nexus.settings import Settings
 
 Part = dict[str, Any]
+PROCESS_SERIES = {
+    "cpu_seconds_total": "process_cpu_seconds_total",
+    "memory_bytes": "process_resident_memory_bytes",
+    "open_descriptors": "process_open_fds",
+}
 
 
 def workload(settings: Settings) -> Part:
@@ -94,5 +99,10 @@ def signals(settings: Settings) -> Part:
         found[f"workflows_{ours}_total"] = {"metric": series.workflows, "labels": matched, "services": orchestrator}
     found["workflows_submitted_total"] = {"metric": series.workflows_submitted, "services": gateway}
     found["requests_total"] = {"metric": series.gateway_requests, "services": gateway}
+    found["workflows_refused_total"] = {"metric": series.workflows_refused, "services": gateway}
+    everywhere = [names.component(name) for name in settings.replicas]
+    # The names by which every Prometheus client tells of its process.
+    for ours, theirs in PROCESS_SERIES.items():
+        found[ours] = {"metric": theirs, "services": everywhere}
     found["queue_depth"] = {"metric": series.queue_depth, "services": orchestrator}
     return found

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from readiness.nexus.descriptor_operating import operations, procedures
 from readiness.nexus.descriptor_workload import signals, workload
-from readiness.nexus.names import LEVELS
+from readiness.nexus.names import AGENT_ROLES, LEVELS
 from readiness.nexus.releases import CURRENT_RELEASE, FIRST_RELEASE, RELEASES
 from readiness.nexus.seeds import GOLDEN
 from readiness.nexus.settings import Settings
@@ -24,6 +24,10 @@ CANDIDATE = "2.3.1"
 KNOWN_BAD = "2.3.1-bad"
 RESTORE_INTO = "readiness-restore"
 VOLUME_ITEMS = 20_000
+PEAK_RATE = "2/s"
+"""A fifth of what two cores do: one replica of each service may be away, and others work on the same machine."""
+RATE_PER_REPLICA = "2/s"
+"""A planner or writer that waits half a second for the provider does 1.8 tasks a second."""
 Part = dict[str, Any]
 
 
@@ -81,6 +85,12 @@ def descriptor(settings: Settings) -> Part:
         },
         "procedures": procedures(settings),
         "operations": operations(settings),
+        "scaling": {
+            "services": [settings.names.component(role) for role in AGENT_ROLES],
+            "replicas": [1, 2, 4],
+            "variant": "slow",
+            "rate_per_replica": RATE_PER_REPLICA,
+        },
         "backups": {"failure_domains": {"primary": ["data", "backups", "log"], "offsite": ["offsite"]}},
         **({"recovery": _recovery()} if main else {}),
         "secrets": _secrets(settings),
@@ -90,6 +100,7 @@ def descriptor(settings: Settings) -> Part:
             "rpo": "1h",
             "availability": "99.5%",
             "p95": "2s",
+            "peak_rate": PEAK_RATE,
             # A rollback takes seconds here, and this team promises more than the five minutes of the gates.
             "limits": {"OPS-DEP-003": {"rollback_s": 90}, "OPS-DEP-004": {"serves_s": 90}},
         },
@@ -107,6 +118,7 @@ def _service(settings: Settings, name: str) -> Part:
         "metrics": paths.metrics,
         "owner": OWNERS.get(name, "team-agents"),
         "replicas": settings.replicas[name],
+        "limits": {"cpu": 1.0, "memory": "256MB"},
         "process": {"pidfile": f"run/{outward}-*.pid"},
     }
     if name in ("orchestrator", "knowledge"):

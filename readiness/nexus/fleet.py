@@ -16,6 +16,7 @@ SINGLE = ("orchestrator",)
 """Services of which two releases must not run at a time."""
 UNRELEASED = ("provider",)
 """Services that a deploy does not replace: the stand-in for a vendor."""
+MOST_REPLICAS = 8
 CARETAKER = "caretaker"
 _NEVER_RESTARTED = "writer"
 _PINNED = ("reviewer", 2)
@@ -51,8 +52,8 @@ def known_names(settings: Settings) -> dict[str, Placed]:
     """Map every name that an instance of any release can have to what it is."""
     found: dict[str, Placed] = {}
     for release in RELEASES:
-        for service, replicas in settings.replicas.items():
-            for number in range(1, replicas + 1):
+        for service in settings.replicas:
+            for number in range(1, MOST_REPLICAS + 1):
                 name = instance_name(settings, service, number, release)
                 found[name] = Placed(service, number, release, name)
     return found

@@ -98,6 +98,9 @@ class Gateway:
         answer = await self._ask_orchestrator("/internal/workflows", order, context)
         if answer is None or answer[0] >= 500:
             return JSONResponse({"error": "the workflow could not be accepted, try again"}, 503, {"Retry-After": "2"})
+        if answer[0] == 429:
+            self._metrics.refused.inc()
+            return JSONResponse({"error": answer[1]["error"]}, 429, {"Retry-After": str(answer[1]["retry_after_s"])})
         self._metrics.submitted.inc()
         self._log.info("workflow.accepted", plan=asked["plan"], for_release=request.state.release)
         return JSONResponse({"id": identity, "status": "queued"}, 202)

@@ -50,6 +50,7 @@ class Series:
     agent_tasks: str = "nexus_agent_tasks_total"
     agent_task_seconds: str = "nexus_agent_task_seconds"
     workflows_submitted: str = "nexus_workflows_submitted_total"
+    workflows_refused: str = "nexus_workflows_refused_total"
     workflows: str = "nexus_workflows_total"
     workflow_seconds: str = "nexus_workflow_seconds"
     gateway_requests: str = "nexus_gateway_requests_total"

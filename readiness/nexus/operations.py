@@ -16,6 +16,8 @@ from readiness.nexus.hop import context_of, json_object
 from readiness.nexus.names import LEVELS
 from readiness.nexus.settings import Settings
 
+DETAILS = ("key", "release", "set", "service", "replicas", "instance")
+"""What of a request stands in its audit record."""
 ACT_THEMSELVES = frozenset({"status", "read-audit", "configure"})
 """Operations that the gateway does; the others are nexusctl's, which must hold a permit."""
 MOST_IN_A_BATCH = 100
@@ -99,7 +101,7 @@ class Operations:
 
     async def _attempt(self, request: Request, operation: str, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         dry_run = bool(asked.get("dry_run", False))
-        detail = {"dry_run": dry_run} | {name: asked[name] for name in ("key", "release", "set") if name in asked}
+        detail = {"dry_run": dry_run} | {name: asked[name] for name in DETAILS if name in asked}
         status = await self._authorise(request, operation, detail)
         if status != 200:
             return status, {"error": _REASONS[status]}

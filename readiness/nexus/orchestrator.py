@@ -10,22 +10,26 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from readiness.nexus import schema, store, telemetry, workflow_state
+from readiness.nexus import configuration, schema, store, telemetry, workflow_state
+from readiness.nexus.admission import RETRY_AFTER_S, Admission, OverloadedError
 from readiness.nexus.errors import NexusError
 from readiness.nexus.hop import internal, json_object
 from readiness.nexus.queue import Queue, Step
 from readiness.nexus.releases import as_built
-from readiness.nexus.seeds import CONFIGURATION
 from readiness.nexus.settings import Settings
 
 T = TypeVar("T")
 LONGEST_SLEEP_S = 30.0
+BUSY = 20
+"""Tasks that wait, from which on there is more to do than two seconds' work."""
+BUSY_PAUSE_S = 1.0
+"""Without it those who ask again and again take the time of the work that they ask after: 60 of them half of it."""
 LOST_LEASE = JSONResponse({"error": "this lease is not live"}, 409)
 
 
@@ -40,6 +44,7 @@ class Orchestrator:
         self._settings, self._metrics = settings, metrics
         self._release = as_built(release, settings.defects)
         self._queue = Queue(self._release, settings.secret("lease.key"))
+        self._admission = Admission(settings, self._queue)
         self._engine = settings.engine()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
         self._log = telemetry.logger("queue")
@@ -96,20 +101,31 @@ class Orchestrator:
         return None
 
     async def accept(self, request: Request) -> Response:
-        """Takes a workflow in; the same id again is answered the same and changes nothing."""
+        """Takes a workflow in while there is room; the same id again is answered the same and changes nothing."""
         order = await json_object(request) or {}
         telemetry.bind_contextvars(workflow=order["id"])
-        step = await self._write(lambda db: self._queue.accept(db, order))
+        try:
+            with self._admission.entering():
+                step, waiting = await self._write(lambda db: self._admission.take_in(db, order))
+        except OverloadedError as error:
+            self._log.warning("workflow.refused", reason=str(error))
+            return JSONResponse({"error": "too much work waits", "retry_after_s": RETRY_AFTER_S}, 429)
         if step:
             self._log.info("workflow.enqueued", plan=order["plan"], for_release=order["release"])
             self._announce([step])
-        return JSONResponse({"id": order["id"]}, 202)
+        return JSONResponse({"id": order["id"], "waiting": waiting}, 202)
 
     async def read(self, request: Request) -> Response:
-        """Returns the state of a workflow."""
-        found = await self._run(
-            lambda db: workflow_state.read(db, self._release, request.path_params["id"]), store.reading
+        """Returns the state of a workflow; whoever asks after one that waits is slowed down when many do."""
+        found, busy = await self._run(
+            lambda db: (
+                workflow_state.read(db, self._release, request.path_params["id"]),
+                self._queue.waiting(db) >= BUSY,
+            ),
+            store.reading,
         )
+        if found and busy and found["status"] in workflow_state.OPEN:
+            await asyncio.sleep(BUSY_PAUSE_S)
         return JSONResponse(found) if found else JSONResponse({"error": "no such workflow"}, 404)
 
     async def lease(self, request: Request) -> Response:
@@ -158,7 +174,8 @@ class Orchestrator:
         asked = await json_object(request) or {}
 
         def change(db: Connection) -> Step | None:
-            return self._queue.fail(db, asked["lease"], asked["error"], _attempts(db))
+            budget = configuration.number(db, "task_attempts")
+            return self._queue.fail(db, asked["lease"], asked["error"], budget)
 
         step = await self._write(change)
         if step is None:
@@ -265,12 +282,6 @@ class Orchestrator:
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def _attempts(db: Connection) -> int:
-    table = store.configuration
-    stored = db.scalar(select(table.c.value).where(table.c.key == "task_attempts"))
-    return int(stored if stored is not None else CONFIGURATION["task_attempts"])
 
 
 def _try_to_write(db: Connection) -> None:

@@ -51,9 +51,13 @@ class Queue:
         self._speaks = release.speaks
         self._key = lease_key
 
+    def knows(self, db: Connection, workflow_id: str) -> bool:
+        """Tells whether a workflow was taken in already."""
+        return db.execute(select(workflows.c.id).where(workflows.c.id == workflow_id)).first() is not None
+
     def accept(self, db: Connection, order: dict[str, Any]) -> Step | None:
         """Takes a workflow in and queues its first task; None when it was taken in before."""
-        if db.execute(select(workflows.c.id).where(workflows.c.id == order["id"])).first():
+        if self.knows(db, order["id"]):
             return None
         now = time.time()
         columns = ("id", "caller", "plan", "input", "model", "release", "correlation_id", "traceparent")
@@ -170,6 +174,15 @@ class Queue:
         """Counts the tasks that wait or run."""
         count = select(func.count()).select_from(tasks).where(tasks.c.status.in_(("queued", "leased")))
         return int(db.scalar(count) or 0)
+
+    def waiting(self, db: Connection) -> int:
+        """Counts the tasks that no agent has taken yet."""
+        return int(db.scalar(select(func.count()).select_from(tasks).where(tasks.c.status == "queued")) or 0)
+
+    def make_room(self, db: Connection) -> None:
+        """Takes the task out that waits longest."""
+        oldest = select(tasks.c.id).where(tasks.c.status == "queued").order_by(tasks.c.created_at).limit(1)
+        db.execute(tasks.delete().where(tasks.c.id.in_(oldest)))
 
     def _next_task(self, db: Connection, role: str, release: str, now: float) -> RowMapping | None:
         waiting = select(tasks).where(

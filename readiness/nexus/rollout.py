@@ -33,6 +33,11 @@ class Rollout:
         """Take hold of a deployment."""
         return cls(settings, Supervisor(settings.home), settings.engine())
 
+    @classmethod
+    def again(cls, settings: Settings) -> Rollout:
+        """Take hold of a deployment whose settings somebody else may have changed since they were read."""
+        return cls.of(Settings.load(settings.home))
+
     def running(self) -> dict[str, Placed]:
         """List the configured instances, whether or not their processes live at this moment."""
         known = known_names(self.settings)

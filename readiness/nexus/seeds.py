@@ -8,8 +8,12 @@ CONFIGURATION: dict[str, int] = {
     "rate_limit_per_s": 200,
     "rate_limit_burst": 400,
     "task_attempts": 3,
+    "queue_limit": 120,
 }
-"""Key -> default; requests of one caller to one gateway replica, and attempts of one task."""
+"""Key -> default; requests of one caller to one gateway replica, attempts of one task, and how many tasks may wait.
+
+At the ten workflows a second that two cores do, 120 that wait are twelve seconds: more is no use to a caller.
+"""
 
 
 class Document(NamedTuple):

@@ -27,6 +27,8 @@ from readiness.nexus.settings import LOOPBACK, Settings
 
 BACKLOG = 512
 DRAIN_S = 5
+KEEP_ALIVE_S = 60
+"""Longer than clients keep an idle connection: a request that meets its end is lost, and only some ask again."""
 
 
 class Service(Protocol):
@@ -74,7 +76,13 @@ async def _serve(settings: Settings, service: str, instance: str, release: str) 
     if service == "gateway":
         sockets.append(_listen(settings.public_port, shared=True))
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="on", backlog=BACKLOG, timeout_graceful_shutdown=DRAIN_S
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=DRAIN_S,
     )
     server = _Server(config, part.drain, lambda: registry.announce(settings, service, entry))
     log = telemetry.logger("process")

@@ -162,6 +162,7 @@ class Metrics:
             self.requests = Counter(series.gateway_requests, "Requests by status code", [labels.code])
             self.request_seconds = Histogram(series.gateway_request_seconds, "Seconds until the answer")
             self.submitted = Counter(series.workflows_submitted, "Workflows accepted")
+            self.refused = Counter(series.workflows_refused, "Workflows refused because too many wait")
             return
         if component in ("knowledge", "provider"):
             return
