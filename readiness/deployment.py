@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from readiness.attempts import Attempt, MadeUp, attempt
+from readiness.baselines import Baselines
 from readiness.descriptor import Descriptor, Request, Signal
 from readiness.errors import Missing
 from readiness.evidence.logs import LogMark, LogRecord
@@ -17,7 +19,9 @@ from readiness.executor import Executor
 from readiness.facts import FreshBackup, RestoredEnvironment, SharedFacts
 from readiness.inventory import ComponentCount, inventory
 from readiness.judgement import Judgement, Records
+from readiness.load.plan import Plan
 from readiness.loading import DescriptorFile
+from readiness.loadtests import LoadRun
 from readiness.model import GateInfo, Mode
 from readiness.operations import Change, Operation, kill_operation
 from readiness.procedures import Ran, effect_of
@@ -27,6 +31,12 @@ from readiness.traffic import Traffic
 from readiness.waiting import Deadline
 from readiness.web import READING, Answer
 from readiness.workload import Transaction
+
+if TYPE_CHECKING:
+    from readiness.load.runner import Running
+
+Fact = TypeVar("Fact")
+_VALID = "a generator with more processes (loadtests of the scenario: {processes: 2}) or a quieter machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +264,54 @@ class Deployment(Judgement):
     def level_names(self) -> list[str]:
         """Name the declared access levels."""
         return list(self.descriptor.levels)
+
+    def load_plan(self, profile: str) -> Plan:
+        """Give what the scenario (else the profile itself) sends for a load profile."""
+        return self._facts.loads.plan(profile, self._reach)
+
+    def load(
+        self,
+        profile: str,
+        *,
+        label: str = "",
+        plan: Plan | None = None,
+        meanwhile: Callable[[Running], None] | None = None,
+        judged: bool = True,
+    ) -> LoadRun:
+        """Give the load run of a profile, done at the first call of the run.
+
+        One that is INVALID is Undecidable, unless its validity is what is judged (`judged=False`).
+
+        Another `plan` takes a `label` of its own. `meanwhile` acts on the deployment while the load runs. A probe may
+        send within the declared rate, everything else takes a drill.
+        """
+        plan = plan or self.load_plan(profile)
+        fastest = max(max(stage.rate_from, stage.rate_to) for stage in plan.stages)
+        within_rate = fastest <= self.descriptor.workload.max_rate_per_s
+        self.allow(Mode.PROBE if profile == "steady" and within_rate else Mode.DRILL, f"put the load {profile} on")
+        label = label or profile
+        with self.step(f"load: {label}, {plan.duration_s:.0f} s"):
+            run = self._facts.loads.run(label, plan, self._reach, self.gate.id, self.deadline, meanwhile)
+        if run.invalid and judged:
+            self.undecidable(f"the load run {label} is INVALID: {'; '.join(run.verdict.reasons)}", _VALID)
+        return run
+
+    def load_runs(self) -> list[LoadRun]:
+        """Give all load runs of this run so far, INVALID ones too."""
+        return list(self._facts.loads.done.values())
+
+    def once(self, name: str, make: Callable[[], Fact]) -> Fact:
+        """Give what the first gate that asked for it made; what went wrong then is told to each who asks."""
+        return self._facts.once(name, make)
+
+    def look_again(self, found: Mapping[str, str]) -> Transaction:
+        """Look once at a transaction of a load run that had not ended then (`marker`, `id`): what became of it."""
+        return self._reach.workload.look_again(found, self.deadline)
+
+    @property
+    def baselines(self) -> Baselines:
+        """The baselines of this deployment's load profiles."""
+        return Baselines(self._reach.file)
 
     def secret_values(self) -> dict[str, str]:
         """Give the values of all declared secrets by name: to be looked for, never to be shown."""

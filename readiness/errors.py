@@ -27,6 +27,10 @@ class Undecidable(ReadinessError):
         self.remedy = remedy
 
 
+class NotApplicable(ReadinessError):
+    """What a gate is about is not there, and the gate has verified that (NOT_APPLICABLE): raised by a gate alone."""
+
+
 class Missing(Undecidable):
     """The descriptor, a capability or a right lacks what the gate needs; `remedy` is the line that gives it."""
 

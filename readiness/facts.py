@@ -15,6 +15,7 @@ from readiness.executor import Executor
 from readiness.inventory import ComponentCount, inventory
 from readiness.judgement import Records
 from readiness.loading import load_descriptor
+from readiness.loadtests import LoadTests
 from readiness.operations import PROCEDURE, Change, Operation
 from readiness.procedures import Ran
 from readiness.reach import Reach
@@ -65,6 +66,7 @@ class SharedFacts:
 
     executor: Executor
     records: Records
+    loads: LoadTests
     _known: dict[str, object] = field(default_factory=dict)
     _markers: list[tuple[Reach, str]] = field(default_factory=list)
     _environment: Change | None = None
@@ -76,11 +78,11 @@ class SharedFacts:
 
     def backup(self, reach: Reach, deadline: Deadline) -> FreshBackup:
         """Give the backup of this run, taken at the first call."""
-        return self._once("backup", lambda: self._take_backup(reach, deadline))
+        return self.once("backup", lambda: self._take_backup(reach, deadline))
 
     def restored(self, reach: Reach, gate: str, deadline: Deadline) -> RestoredEnvironment:
         """Give the restore of this run's backup, done at the first call."""
-        return self._once("restored", lambda: self._restore(reach, gate, deadline))
+        return self.once("restored", lambda: self._restore(reach, gate, deadline))
 
     def close(self) -> list[str]:
         """Remove the canaries and the restored environment; gives what could not be removed."""
@@ -101,7 +103,8 @@ class SharedFacts:
             self._environment = None
         return problems
 
-    def _once(self, name: str, make: Callable[[], Fact]) -> Fact:
+    def once(self, name: str, make: Callable[[], Fact]) -> Fact:
+        """Give what was made under a name at the first call; what kept it from being made is raised each time."""
         if name not in self._known:
             try:
                 self._known[name] = make()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import CodeType, TracebackType
 
-from readiness.errors import Undecidable, Violated
+from readiness.errors import NotApplicable, Undecidable, Violated
 from readiness.gate import Gate
 from readiness.judgement import VerdictData
 from readiness.model import Finding, GateInfo, Outcome
@@ -39,6 +39,8 @@ def verdict(gate: Gate, error: BaseException | None, broken: Sequence[str]) -> V
         return Verdict(Outcome.FAIL, "; ".join([_first_line(error) or f"not so: {info.claim}", *broken]), info.mend)
     if broken:
         return Verdict(Outcome.FAIL, "; ".join(broken), info.mend)
+    if isinstance(error, NotApplicable):
+        return Verdict(Outcome.NOT_APPLICABLE, _first_line(error))
     if isinstance(error, Undecidable):
         return Verdict(Outcome.UNKNOWN, _first_line(error), error.remedy)
     if error is not None:
@@ -81,7 +83,7 @@ def missing(lines: Sequence[str]) -> Verdict:
 
 
 def not_applicable(info: GateInfo, pattern: str) -> Verdict:
-    """NOT_APPLICABLE by the declared pattern, which is the only reason for it."""
+    """NOT_APPLICABLE by the declared pattern; a gate itself may find that what it is about is not there."""
     return Verdict(Outcome.NOT_APPLICABLE, f"for {', '.join(info.patterns)}; this deployment is declared {pattern}")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, NoReturn, Protocol
 
-from readiness.errors import Undecidable, Violated
+from readiness.errors import NotApplicable, Undecidable, Violated
 from readiness.history import History
 from readiness.model import Evidence, GateInfo, Limit, Measurement, Mode
 from readiness.redaction import Redactor
@@ -131,6 +131,10 @@ class Judgement:
     def undecidable(self, reason: str, remedy: str = "") -> NoReturn:
         """End the gate at once: the promise could not be measured (UNKNOWN); `remedy` says what would help."""
         raise Undecidable(self._clean(reason), self._clean(remedy))
+
+    def not_applicable(self, reason: str) -> NoReturn:
+        """End the gate at once: what it is about is verified not to be there (NOT_APPLICABLE)."""
+        raise NotApplicable(self._clean(reason))
 
     def count(self, successes: int, trials: int) -> None:
         """Record k of n, where the gate repeated something; several calls add up."""

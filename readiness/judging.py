@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -14,8 +14,10 @@ from readiness.errors import ReadinessError
 from readiness.findings import NOTHING, Verdict, finding, missing, not_applicable, verdict
 from readiness.gate import Gate
 from readiness.judgement import VerdictData
+from readiness.loadtests import longest_s
 from readiness.model import Finding, GateInfo, Mode, Outcome
 from readiness.redaction import Redactor
+from readiness.scenario import LoadTest
 from readiness.target import Target
 from readiness.units import format_duration
 from readiness.waiting import Deadline
@@ -32,6 +34,7 @@ class Judging:
     recall: Callable[[GateInfo], Finding | None]
     """The fresh evidence of an earlier run, which stands for a gate that there is no time for."""
     gates: Sequence[Gate]
+    loadtests: Mapping[str, LoadTest] = field(default_factory=dict)
     armed: bool = False
     budget_s: float | None = None
     stopped: Callable[[], str] = str
@@ -82,10 +85,11 @@ class Judging:
         return None
 
     def deadline_s(self, gate: Gate) -> float:
-        """The longest the gate may take, in seconds: its own time and that of the procedures it needs."""
+        """The longest the gate may take, in seconds: its own time, that of the procedures and load it needs."""
         declared = self.descriptor.procedures
         procedures = [declared[need.procedure] for need in gate.needs if need.procedure in declared]
-        return gate.within_s + sum(procedure.within.total_seconds() for procedure in procedures)
+        load_s = sum(longest_s(need.profile, self.loadtests) for need in gate.needs if need.profile)
+        return gate.within_s + load_s + sum(procedure.within.total_seconds() for procedure in procedures)
 
     def _run(self, gate: Gate) -> tuple[Verdict, VerdictData]:
         deployment = self.open_deployment(gate.info, Deadline.after(self.deadline_s(gate)))

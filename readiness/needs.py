@@ -19,6 +19,8 @@ class Need:
     holds: Callable[[Descriptor, Target], bool]
     procedure: str = ""
     """The operators' command that is needed: a gate's deadline grows by what the command may take."""
+    profile: str = ""
+    """The load profile that is run: a gate's deadline grows by what that may take."""
 
     def missing(self, descriptor: Descriptor, target: Target) -> str | None:
         """The line that would give what is needed, or None when it is there."""
@@ -51,6 +53,34 @@ def procedure(name: str) -> Need:
         lambda d, _: name in d.procedures,
         procedure=name,
     )
+
+
+def load(profile: str) -> Need:
+    """A load run of this profile; every scenario can have one."""
+    return Need(
+        f"load {profile}", f"loadtests of the scenario: {{profile: {profile}, …}}", lambda *_: True, profile=profile
+    )
+
+
+def objective(name: str) -> Need:
+    """An objective of this name: `peak_rate`, `availability`, `p95`, …"""
+    return Need(
+        f"objectives.{name}", f"objectives.{name}: <value>", lambda d, _: getattr(d.objectives, name) is not None
+    )
+
+
+def scaling() -> Need:
+    """How the deployment is scaled, and by which command."""
+    return Need(
+        "scaling",
+        "scaling: {services: [<service>, …], rate_per_replica: 1/s}",
+        lambda d, _: d.scaling is not None,
+    )
+
+
+def volume() -> Need:
+    """How much the deployment must hold."""
+    return Need("volume", "volume: {items: <number>}", lambda d, _: d.volume is not None)
 
 
 def variant(name: str) -> Need:

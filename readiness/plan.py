@@ -12,9 +12,10 @@ from readiness.catalogue import all_gates
 from readiness.errors import UsageError
 from readiness.gate import Gate
 from readiness.loading import DescriptorFile, load_descriptor
+from readiness.loadtests import locustfile_of
 from readiness.model import Finding
 from readiness.policy import EMBEDDED_POLICY, Policy, check_objectives, load_policy
-from readiness.scenario import Scenario, find_scenario
+from readiness.scenario import LoadTest, Scenario, find_scenario
 from readiness.state import State
 
 DEFAULT_SCENARIO = "ci"
@@ -32,6 +33,13 @@ class Plan:
     file: DescriptorFile | None = None
     policy: Policy = EMBEDDED_POLICY
     armed: str | None = None
+    root: Path = Path()
+    """Where the files that a scenario names are looked for."""
+
+    @property
+    def loadtests(self) -> dict[str, LoadTest]:
+        """What the scenario wants of each load profile that it names."""
+        return {test.profile: test for test in self.scenario.loadtests}
 
     @property
     def adopted(self) -> tuple[Gate, ...]:
@@ -76,7 +84,9 @@ def make_plan(options: Mapping[str, str | None], root: Path) -> Plan:
         file=file,
         policy=load_policy(root / policy, descriptor=file, gates=infos) if policy else EMBEDDED_POLICY,
         armed=options.get("arm"),
+        root=root,
     )
+    _check_loadtests(plan)
     _check_armed(plan)
     _check_adopted(plan)
     return plan
@@ -112,6 +122,11 @@ def _check_adopted(plan: Plan) -> None:
             f"scenario {plan.scenario.name} takes no gate that is not adopted yet; not_yet of the policy names "
             f"{', '.join(later)}: adopt them, or run a scenario without `all_adopted: true`"
         )
+
+
+def _check_loadtests(plan: Plan) -> None:
+    for profile, test in plan.loadtests.items():
+        locustfile_of(profile, test, plan.root)
 
 
 def _check_armed(plan: Plan) -> None:

@@ -76,7 +76,9 @@ class Run:
         infos = [gate.info for gate in plan.gates]
         limits = Limits(plan.policy, descriptor.objectives, infos, at, descriptor.name)
         parts = (file, target, credentials, history, state, self._redactor, limits, folder, folder.name, progress)
-        self._session = session = Session(*parts, owns_deployment=plan.file is None)
+        self._session = session = Session(
+            *parts, owns_deployment=plan.file is None, loadtests=plan.loadtests, root=plan.root
+        )
         refuse_if_broken(session.heal(progress.tell), file)
         for breach in unreachable(descriptor):
             history.append("breach", breach)
@@ -89,6 +91,7 @@ class Run:
             open_deployment=session.deployment,
             recall=self._earlier,
             gates=selected,
+            loadtests=plan.loadtests,
             armed=plan.armed == descriptor.name,
             budget_s=budget.total_seconds() if budget else None,
             stopped=lambda: f"the deployment is no longer held: {heartbeat.failure}" if heartbeat.failure else "",

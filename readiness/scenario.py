@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from readiness.descriptor import Duration, Part, Share
+from readiness.descriptor import Duration, Part, Rate, Share
 from readiness.errors import UsageError
+from readiness.load.criteria import parse
 from readiness.loading import load
 from readiness.loading.documents import shown
 from readiness.loading.mistakes import nearest
@@ -25,6 +26,36 @@ _KEYWORDS = {
 }
 
 
+class LoadTest(Part):
+    """One load profile of a scenario: what is sent, for how long, and the thresholds it is held against.
+
+    What is not given is the profile's own default; with `thresholds` given, they are all that the run is held against.
+    """
+
+    profile: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    """`stress`, `spike`, `endurance`, `volume`, `scalability` or `steady`."""
+    file: Path | None = None
+    """A Locust file of one's own; without it `loadtests/<profile>.py`."""
+    duration: Duration | None = None
+    rate: Rate | None = None
+    """Arrivals a second at the profile's base, as in `2/s`."""
+    factor: float | None = Field(default=None, gt=1)
+    """By how much a stress or spike exceeds the base."""
+    variant: str | None = None
+    """The transaction that is sent; `ok` without it."""
+    processes: int = Field(default=1, ge=1, le=64)
+    """Worker processes of Locust that share the arrivals."""
+    thresholds: dict[str, str] | None = None
+    """Metric (or stage.metric) → bound with unit: `p95: <= 2s`, `errors: <= 1%`, `after.p99: <= 4s`."""
+
+    @field_validator("thresholds")
+    @classmethod
+    def _with_unit(cls, given: dict[str, str] | None) -> dict[str, str] | None:
+        for name, text in (given or {}).items():
+            parse(name, text)
+        return given
+
+
 class Scenario(Part):
     """The gates of a run (its denominator), and the scores that it asks for.
 
@@ -36,7 +67,8 @@ class Scenario(Part):
     about: str = ""
     gates: list[str] = Field(min_length=1)
     experiments: list[Any] = Field(default_factory=list)
-    loadtests: list[Any] = Field(default_factory=list)
+    loadtests: list[LoadTest] = Field(default_factory=list)
+    """Load profiles that differ from their defaults; a gate that needs one that is not here runs the default."""
     threshold: Share
     pillar_floor: Share = 0.6
     time_budget: Duration | None = None
@@ -57,11 +89,19 @@ class Scenario(Part):
             raise ValueError("every selector takes out; begin with one that takes in, such as '*'")
         return selectors
 
-    @field_validator("experiments", "loadtests")
+    @field_validator("loadtests")
+    @classmethod
+    def _once_each(cls, given: list[LoadTest]) -> list[LoadTest]:
+        profiles = [test.profile for test in given]
+        if twice := sorted({profile for profile in profiles if profiles.count(profile) > 1}):
+            raise ValueError(f"the profile {twice[0]!r} is given twice; write each once")
+        return given
+
+    @field_validator("experiments")
     @classmethod
     def _none_yet(cls, files: list[Any]) -> list[Any]:
         if files:
-            raise ValueError("this version runs gates alone; delete the list")
+            raise ValueError("this version runs gates and load tests; delete the list")
         return files
 
     def choose(self, gates: Sequence[GateInfo]) -> tuple[GateInfo, ...]:
@@ -95,7 +135,12 @@ def matches(selector: str, gate: GateInfo) -> bool:
 
 def scenario_folders(root: Path) -> list[Path]:
     """Return where scenarios are looked for: the user's folder, the package's data, a checkout's."""
-    folders = [root / "scenarios", _PACKAGE / "_files" / "scenarios", _PACKAGE.parent / "scenarios"]
+    return data_folders("scenarios", root)
+
+
+def data_folders(kind: str, root: Path) -> list[Path]:
+    """Return the folders of one kind of native files: the user's, the package's data, a checkout's."""
+    folders = [root / kind, _PACKAGE / "_files" / kind, _PACKAGE.parent / kind]
     return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
 
 

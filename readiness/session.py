@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from readiness.credentials import Credentials
@@ -14,9 +14,11 @@ from readiness.history import History
 from readiness.judgement import Limiter, Progress, Records
 from readiness.ledger import Ledger
 from readiness.loading import DescriptorFile
+from readiness.loadtests import LoadTests
 from readiness.model import Breach, GateInfo
 from readiness.reach import Reach
 from readiness.redaction import Redactor
+from readiness.scenario import LoadTest
 from readiness.state import State
 from readiness.target import Target
 from readiness.waiting import Deadline
@@ -38,6 +40,8 @@ class Session:
         run_id: str,
         progress: Progress | None = None,
         owns_deployment: bool = False,
+        loadtests: Mapping[str, LoadTest] | None = None,
+        root: Path | None = None,
     ) -> None:
         self.reach = Reach.of(file, target, credentials, redactor, run_id)
         self.owns_deployment = owns_deployment
@@ -53,7 +57,9 @@ class Session:
             ledger=Ledger(folder, redactor),
             run_id=run_id,
         )
-        self._facts = SharedFacts(self.executor, self._records)
+        self._facts = SharedFacts(
+            self.executor, self._records, LoadTests(loadtests or {}, root or Path(), self._records)
+        )
 
     def deployment(self, gate: GateInfo, deadline: Deadline) -> Deployment:
         """Give the deployment as one gate gets it."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 LATENCIES = ("p50", "p90", "p95", "p99", "p99.9", "max")
 SHARES = ("errors", "shed", "rate")
-METRICS = (*LATENCIES, *SHARES)
+GROWTHS = {"memory": "MB/h", "descriptors": "/h"}
+"""What a service may grow by in an hour, in its unit; judged where the deployment's resources are known."""
+METRICS = (*LATENCIES, *SHARES, *GROWTHS)
 _TIMES_S = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _FORM = re.compile(r"\s*(<=|>=|<|>)?\s*(\d+(?:\.\d+)?)\s*([a-zA-Z/%]*)\s*")
 
@@ -21,7 +23,7 @@ class Criterion:
     """`at_most` or `at_least`."""
     value: float
     unit: str
-    """`s` for latencies, `%` for shares."""
+    """`s` for latencies, `%` for shares, `MB/h` and `/h` for growth."""
     stage: str = ""
 
     @property
@@ -39,21 +41,21 @@ def parse(name: str, text: str) -> Criterion:
 
     Latencies (`p50` … `max`, from the intended start) take ms, s or m; `errors` and `shed` (of what was sent) and
     `rate` (served of requested) take %. Without a sign a latency, `errors` and `shed` are upper bounds, `rate` a
-    lower one. The bound itself still holds, so `<` and `<=` are one. A stage is named in front of the last dot.
+    lower one; `memory` takes MB/h and `descriptors` /h. The bound itself still holds, so `<` and `<=` are one. A stage is named in front of the last dot.
     """
     stage, metric = _stage_and_metric(name)
     found = _FORM.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise ValueError(f"threshold {name}: {text!r} is no bound; write a sign, a number and a unit, as in '<= 400ms'")
     sign, number, unit = found[1] or (">=" if metric == "rate" else "<="), float(found[2]), found[3]
-    allowed = tuple(_TIMES_S) if metric in LATENCIES else ("%",)
+    allowed = tuple(_TIMES_S) if metric in LATENCIES else (GROWTHS.get(metric, "%"),)
     if unit not in allowed:
         given = f"the unit {unit!r}" if unit else "no unit"
         raise ValueError(f"threshold {name}: {text!r} has {given}; allowed: {', '.join(allowed)}")
     if unit == "%" and number > 100:
         raise ValueError(f"threshold {name}: {text!r} is more than all; allowed: 0% to 100%")
     bound = "at_most" if sign.startswith("<") else "at_least"
-    return Criterion(metric, bound, number * _TIMES_S.get(unit, 1.0), "%" if unit == "%" else "s", stage)
+    return Criterion(metric, bound, number * _TIMES_S.get(unit, 1.0), "s" if metric in LATENCIES else unit, stage)
 
 
 def _stage_and_metric(name: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
-from readiness.load.criteria import LATENCIES, Criterion
+from readiness.load.criteria import GROWTHS, LATENCIES, Criterion
 from readiness.load.merging import rank
 from readiness.load.results import LoadResult
 from readiness.load.samples import BROKEN, SERVED, TIMED, Outcome
@@ -74,7 +74,7 @@ def judge(result: LoadResult, limits: GeneratorLimits = LIMITS) -> LoadVerdict:
     """
     found = flaws(result, limits)
     unanswerable = tuple(_unanswerable(result))
-    measured = tuple(_measure(result, criterion) for criterion in result.plan.criteria)
+    measured = tuple(_measure(result, each) for each in result.plan.criteria if each.metric not in GROWTHS)
     broken = [_told(each) for each in measured if not each.holds]
     hung = _hung(result)
     failed = [*broken, *([hung] if hung else [])]

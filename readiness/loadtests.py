@@ -1,0 +1,182 @@
+"""The load runs of one pytest run: each is done once, whoever asks first, and judged by all who ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from readiness.errors import Undecidable, UsageError
+from readiness.judgement import Records
+from readiness.load.plan import Plan
+from readiness.load.profiles import PROFILES, plan_for
+from readiness.reach import Reach
+from readiness.resources import Resources, Sampling, read_resources
+from readiness.scenario import LoadTest, data_folders
+from readiness.waiting import Deadline
+
+if TYPE_CHECKING:
+    from readiness.load.results import LoadResult
+    from readiness.load.runner import Running
+    from readiness.load.validity import GeneratorHealth
+    from readiness.load.verdict import LoadVerdict
+
+_START_S = 60.0
+"""Locust may take so long to start and to end, beside what it sends, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRun:
+    """One load run that has ended: what was measured, what its criteria say, and what the replicas used."""
+
+    label: str
+    result: LoadResult
+    verdict: LoadVerdict
+    resources: Resources
+
+    @property
+    def invalid(self) -> bool:
+        """Whether it says nothing of the system: the generator or the plan was the limit."""
+        return self.verdict.outcome == "INVALID"
+
+    @property
+    def generator(self) -> GeneratorHealth:
+        """How the generator fared."""
+        from readiness.load.validity import generator
+
+        return generator(self.result)
+
+    @property
+    def generator_faults(self) -> tuple[str, ...]:
+        """What makes the generator, not the system, the limit; one line each."""
+        from readiness.load.validity import invalid
+
+        return invalid(self.result)
+
+    def budget(self, metric: str, default: float) -> float:
+        """The scenario's budget for a growth (`memory` in MB/h, `descriptors` in 1/h), else the default."""
+        return next((one.value for one in self.result.plan.criteria if one.metric == metric), default)
+
+    @property
+    def began_s(self) -> float:
+        """The run's second 0 on the wall clock."""
+        began = self.result.began_at
+        if began is None:
+            raise Undecidable(f"the load run {self.label} never began", "see locust.log in its folder")
+        return began.timestamp()
+
+    def stretch(self, stage: str) -> tuple[float, float]:
+        """Begin and end of a stage on the wall clock, in seconds."""
+        at = self.began_s
+        for one in self.result.plan.stages:
+            if one.name == stage:
+                return at, at + one.duration_s
+            at += one.duration_s
+        raise KeyError(stage)
+
+
+@dataclass(slots=True)
+class LoadTests:
+    """What a scenario says of load, and the load runs that were done so far."""
+
+    specs: Mapping[str, LoadTest]
+    """Profile → what the scenario wants of it."""
+    root: Path
+    """Where Locust files of one's own are looked for."""
+    records: Records
+    done: dict[str, LoadRun] = field(default_factory=dict)
+
+    def plan(self, profile: str, reach: Reach) -> Plan:
+        """The plan of a profile: the scenario's numbers, else the deployment's peak rate, else the profile's own."""
+        spec = self.specs.get(profile) or LoadTest(profile=profile)
+        peak = reach.file.descriptor.objectives.peak_rate
+        try:
+            return plan_for(
+                profile,
+                spec.rate or peak,
+                spec.duration.total_seconds() if spec.duration else None,
+                spec.variant or "ok",
+                spec.thresholds,
+                factor=spec.factor,
+                workers=spec.processes,
+            )
+        except UsageError as error:
+            raise Undecidable(str(error), f"loadtests of the scenario: {{profile: {profile}, …}}") from None
+
+    def run(
+        self,
+        label: str,
+        plan: Plan,
+        reach: Reach,
+        gate: str,
+        deadline: Deadline,
+        meanwhile: Callable[[Running], None] | None = None,
+    ) -> LoadRun:
+        """Send a plan's load once; the same label again gives what the first call measured.
+
+        `meanwhile` acts while the load runs (a fault, a resize); the run is over when both are.
+        """
+        if label in self.done:
+            return self.done[label]
+        from readiness.load.results import read
+        from readiness.load.runner import running
+        from readiness.load.verdict import judge
+        from readiness.loadtelling import told
+
+        folder = self.records.folder / "load" / label
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        spec = self.specs.get(plan.profile)
+        locustfile = locustfile_of(plan.profile, spec, self.root)
+        time_s = plan.duration_s + plan.drain_s + _START_S
+        bounded = deadline.within(time_s)
+        release = reach.file.descriptor.current_release
+        try:
+            with (
+                Sampling(reach, folder, plan.duration_s),
+                running(
+                    plan,
+                    locustfile=locustfile,
+                    folder=folder,
+                    descriptor=reach.file.path,
+                    processes=plan.workers,
+                    release=release,
+                ) as going,
+            ):
+                if meanwhile is not None:
+                    meanwhile(going)
+                going.wait(bounded)
+        except UsageError as error:
+            raise Undecidable(
+                f"the load run {label} could not be done: {error}", "see locust.log in its folder"
+            ) from None
+        result = read(folder)
+        run = LoadRun(label, result, judge(result), read_resources(result.resources))
+        self.done[label] = run
+        self.records.history.append("load", **told(run, gate, reach.file.descriptor))
+        return run
+
+
+def locustfile_of(profile: str, spec: LoadTest | None, root: Path) -> Path:
+    """The Locust file of a profile; a UsageError where there is none."""
+    if spec is not None and spec.file is not None:
+        path = root / spec.file
+        if not path.is_file():
+            raise UsageError(f"scenario: loadtests: {profile}: {spec.file} is no file under {root}; name a Locust file")
+        return path
+    for folder in data_folders("loadtests", root):
+        if (folder / f"{profile}.py").is_file():
+            return folder / f"{profile}.py"
+    raise UsageError(
+        f"scenario: loadtests: profile {profile!r} has no Locust file; known: {', '.join(PROFILES)}; "
+        f"or name one of your own: {{profile: {profile}, file: <path>}}"
+    )
+
+
+def longest_s(profile: str, specs: Mapping[str, LoadTest]) -> float:
+    """How long the runs of a profile may take, in seconds; a gate's deadline grows by it."""
+    spec = specs.get(profile)
+    own_s = spec.duration.total_seconds() if spec is not None and spec.duration is not None else None
+    known = PROFILES.get(profile)
+    duration_s = own_s if own_s is not None else known.duration_s if known is not None else 0.0
+    return duration_s + _START_S
