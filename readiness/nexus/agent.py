@@ -22,6 +22,8 @@ from readiness.nexus.settings import Settings
 LONG_POLL_S = 20.0
 LAST_TASK_WITHIN_S = 3.0
 READY_FOR_S = 1.0
+CONNECTIONS, NOTICED_AFTER_S = 30, 1.5
+NOTED_ELSEWHERE_S = 0.06
 
 
 class Agent:
@@ -114,6 +116,7 @@ class Agent:
             self._log.info("task.started", role=self._role_name, attempt=delivery["attempt"])
             if self._release.agents_fail:
                 raise TaskError("the answer has no field 'choices.text'")
+            await asyncio.sleep(self._delay_s())
             report = {"lease": lease, "found": await self._work(task, lease, context)}
             outcome = await self._report("complete", report, context)
         except Exception as error:
@@ -125,6 +128,13 @@ class Agent:
             started = time.monotonic()
         self._count(outcome, time.monotonic() - started)
         self._log.info("task.finished", role=self._role_name, outcome=outcome)
+
+    def _delay_s(self) -> float:
+        """Returns how long a task waits before its work begins."""
+        delay_s = NOTED_ELSEWHERE_S if self._settings.defects.on("slower-everywhere") else 0.0
+        if self._settings.defects.on("tail-doubles") and random.randrange(CONNECTIONS) == 0:
+            delay_s += NOTICED_AFTER_S
+        return delay_s
 
     def _count(self, outcome: str | None, elapsed_s: float) -> None:
         self._metrics.task_seconds.labels(self._role_name).observe(elapsed_s)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from readiness.nexus.clock import now_text
 from readiness.nexus.names import LogFields
+from readiness.nexus.nightly import Nightly
 from readiness.nexus.processes import clean_environment, ended
 from readiness.nexus.settings import Settings
 from readiness.nexus.supervision import SupervisionError, Supervisor
@@ -41,7 +42,9 @@ def main() -> int:
     options.add_argument("--token", help=argparse.SUPPRESS)
     given = options.parse_args()
     _write_to(given.home / "log" / "caretaker.log")
-    journal = Journal(Settings.load(given.home).names.log)
+    settings = Settings.load(given.home)
+    journal = Journal(settings.names.log)
+    nightly = Nightly(given.home) if settings.defects.on("noisy-neighbour") else None
     supervisor = Supervisor(given.home)
     lock = (supervisor.run / "caretaker.lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -51,6 +54,8 @@ def main() -> int:
         if ended(watched.pid, NUDGE_S):
             continue
         supervisor.answers()
+        if nightly is not None:
+            nightly.start_when_due()
         if time.monotonic() - looked_at >= LOOK_AT_SCHEDULE_S and not given.no_schedule:
             take_due_backup(given.home, journal)
             looked_at = time.monotonic()

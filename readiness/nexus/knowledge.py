@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from readiness.nexus import store, telemetry
+from readiness.nexus import knowledge_upkeep, store, telemetry
 from readiness.nexus.access import TOOLS, lease_role
 from readiness.nexus.hop import internal, json_object
 from readiness.nexus.settings import Settings
@@ -61,17 +61,32 @@ class SearchIndex:
 
     def find(self, db: Connection, question: str, most: int = MOST_FOUND) -> list[str]:
         """Returns the ids of the documents that fit a question best, best first."""
-        words = dict.fromkeys(re.findall(r"\w+", question.lower()))
-        wanted = [f'"{word}"' for word in words if not STOP_WORD.fullmatch(word)][:50]
+        wanted = [f'"{word}"' for word in _words(question)]
         if not wanted:
             return []
         query = text("SELECT id FROM documents_index WHERE documents_index MATCH :q ORDER BY rank LIMIT :most")
         return [str(row[0]) for row in db.execute(query, {"q": " OR ".join(wanted), "most": most})]
 
+    def scan(self, db: Connection, question: str, most: int = MOST_FOUND) -> list[str]:
+        """Finds the same in the documents themselves: reads each, and ranks it by how many of the words it has."""
+        wanted, ranked = set(_words(question)), []
+        for row in db.execute(select(documents)):
+            content = f"{row.title} {row.body}".lower().replace(".", " ").split()
+            hits = len(wanted.intersection(content))
+            if hits:
+                ranked.append((-hits, len(content), row.id))
+        return [identity for _, _, identity in sorted(ranked)[:most]]
+
     def _insert(self, db: Connection, content: Iterable[tuple[str, Mapping[Any, str]]]) -> None:
         entries = [{"id": key, "content": f"{row['title']} {row['body']}"} for key, row in content]
         if entries:
             db.execute(text("INSERT INTO documents_index (id, content) VALUES (:id, :content)"), entries)
+
+
+def _words(question: str) -> list[str]:
+    """Returns the words of a question that say what it is about: each once, 50 at most."""
+    words = dict.fromkeys(re.findall(r"\w+", question.lower()))
+    return [word for word in words if not STOP_WORD.fullmatch(word)][:50]
 
 
 def create(engine: Engine) -> None:
@@ -89,11 +104,14 @@ class Knowledge:
         self._index = SearchIndex()
         self._lease_key = settings.secret("lease.key")
         self._log = telemetry.logger("tools")
+        self._asked, self._vectors = knowledge_upkeep.QuestionCache(), knowledge_upkeep.VectorCache()
         self.routes = [Route("/tools/{tool}", internal(settings)(self.use_tool), methods=["POST"])]
 
     async def start(self) -> None:
         """Rebuilds the index when it does not cover the documents."""
         await asyncio.to_thread(self._make_current)
+        if self._settings.defects.on("bursty-housekeeping"):
+            knowledge_upkeep.Checksums().start()
 
     async def stop(self) -> None:
         """Closes the database."""
@@ -117,16 +135,21 @@ class Knowledge:
             self._log.warning("tool.refused", tool=tool, role=role)
             return JSONResponse({"error": f"tool {tool} is not allowed for this role"}, 403)
         telemetry.bind_contextvars(workflow=str(asked.get("workflow_id", "")))
+        if self._settings.defects.on("cache-fills-memory"):
+            await asyncio.to_thread(self._vectors.reserve)
         if tool == "read_document":
             found = await asyncio.to_thread(self._read, [str(asked["id"])])
         else:
+            if self._settings.defects.on("warming-cache"):
+                await self._asked.look_up(str(asked["question"]))
             found = await asyncio.to_thread(self._search, str(asked["question"]))
         self._log.info("tool.used", tool=tool, role=role, found=[fact["id"] for fact in found])
         return JSONResponse({"facts": found})
 
     def _search(self, question: str) -> list[dict[str, Any]]:
         with store.reading(self._engine) as db:
-            found = self._index.find(db, question)
+            search = self._index.scan if self._settings.defects.on("full-table-scan") else self._index.find
+            found = search(db, question)
         return self._read(found)
 
     def _read(self, ids: list[str]) -> list[dict[str, Any]]:

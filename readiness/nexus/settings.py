@@ -30,6 +30,8 @@ REPLICAS = {
     "gateway": 2,
 }
 """Declared instances of each service, in the order in which they are started."""
+MEMORY_LIMIT_BYTES = 256_000_000
+"""What one process may use, as the descriptor declares it."""
 DIRECTORIES = ("etc", "secrets", "run/targets", "data", "log", "audit", "backups", "offsite", "releases", "env", "bin")
 
 

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import platformdirs
 
-from readiness.nexus import backup, first_state, lifecycle
+from readiness.nexus import backup, baseline, first_state, lifecycle
 from readiness.nexus.defects import Defects
 from readiness.nexus.errors import NexusError, WrongUsageError
 from readiness.nexus.names import Names
@@ -85,6 +85,7 @@ def _bring_up(home: Path, defects: Defects, names: Names) -> Path:
     if not known:
         print("first backups", flush=True)
         _first_backups(settings)
+    baseline.write(settings)
     return lifecycle.describe(settings)
 
 

@@ -14,8 +14,8 @@ from readiness.nexus.store import tasks, workflows
 OPEN = ("queued", "running")
 
 
-def read(db: Connection, release: Release, workflow_id: str) -> dict[str, Any] | None:
-    """Returns what a release can tell about a workflow, or None when there is none."""
+def read(db: Connection, release: Release, workflow_id: str, *, with_history: bool = False) -> dict[str, Any] | None:
+    """Returns what a release can tell about a workflow, or None when there is none; the caller's others if wished."""
     has_priority = release.schema >= "0002"
     columns = [column for column in workflows.columns if has_priority or column.name != "priority"]
     row = db.execute(select(*columns).where(workflows.c.id == workflow_id)).mappings().first()
@@ -34,6 +34,7 @@ def read(db: Connection, release: Release, workflow_id: str) -> dict[str, Any] |
             {name: task[name] for name in ("role", "attempts", "release")} | {"outcome": task["status"]}
             for task in steps.mappings()
         ],
+        **({"history": _ordered_by(db, row["caller"])} if with_history else {}),
     }
 
 
@@ -55,3 +56,9 @@ def reassign(db: Connection, release: str, successor: str) -> int:
         workflows.update().where(workflows.c.release == release, workflows.c.status.in_(OPEN)).values(release=successor)
     )
     return int(moved.rowcount)
+
+
+def _ordered_by(db: Connection, caller: str) -> list[dict[str, Any]]:
+    columns = [workflows.c[name] for name in ("id", "plan", "status", "created_at", "finished_at")]
+    ordered = select(*columns).where(workflows.c.caller == caller).order_by(workflows.c.created_at)
+    return [dict(row) for row in db.execute(ordered).mappings()]
