@@ -117,9 +117,10 @@ class Orchestrator:
 
     async def read(self, request: Request) -> Response:
         """Returns the state of a workflow; whoever asks after one that waits is slowed down when many do."""
+        identity, whole = request.path_params["id"], self._settings.defects.on("unbounded-history")
         found, busy = await self._run(
             lambda db: (
-                workflow_state.read(db, self._release, request.path_params["id"]),
+                workflow_state.read(db, self._release, identity, with_history=whole),
                 self._queue.waiting(db) >= BUSY,
             ),
             store.reading,
