@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from readiness.descriptor import Descriptor, Variant
 from readiness.errors import Undecidable, UsageError
 from readiness.judgement import Records
 from readiness.load.plan import Plan
@@ -14,6 +15,7 @@ from readiness.load.profiles import PROFILES, plan_for
 from readiness.reach import Reach
 from readiness.resources import Resources, Sampling, read_resources
 from readiness.scenario import LoadTest, data_folders
+from readiness.templates import named_in
 from readiness.waiting import Deadline
 
 if TYPE_CHECKING:
@@ -99,6 +101,7 @@ class LoadTests:
                 spec.variant or "ok",
                 spec.thresholds,
                 factor=spec.factor,
+                users=spec.users,
                 workers=spec.processes,
             )
         except UsageError as error:
@@ -139,6 +142,8 @@ class LoadTests:
                     locustfile=locustfile,
                     folder=folder,
                     descriptor=reach.file.path,
+                    host=host_of(reach.file.descriptor, plan.variant),
+                    deployment=reach.file.descriptor.name,
                     processes=plan.workers,
                     release=release,
                 ) as going,
@@ -171,6 +176,15 @@ def locustfile_of(profile: str, spec: LoadTest | None, root: Path) -> Path:
         f"scenario: loadtests: profile {profile!r} has no Locust file; known: {', '.join(PROFILES)}; "
         f"or name one of your own: {{profile: {profile}, file: <path>}}"
     )
+
+
+def host_of(descriptor: Descriptor, variant: str) -> str | None:
+    """Where a Locust file of one's own sends to: the service that the variant is submitted to."""
+    spec = getattr(descriptor.workload, variant, None)
+    if not isinstance(spec, Variant):
+        return None
+    named = [descriptor.services[name].address for name in named_in(spec.submit.url) if name in descriptor.services]
+    return next((address for address in named if address), None)
 
 
 def longest_s(profile: str, specs: Mapping[str, LoadTest]) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,8 @@ from readiness.model import Mode, Outcome
 from readiness.nexus_command import COMMAND, unlisted
 
 EXPECTED = Path("tests/prove/expected.yaml")
+BASELINES = Path("var/readiness/baselines")
+"""Where the reference deployment's state keeps baselines, beside its descriptor."""
 UP_WITHIN_S = 120.0
 RUN_WITHIN_S = 1800.0
 _PAGE = """# The detection matrix
@@ -59,6 +62,10 @@ class Case(Part):
     """Dotted keys taken out of the descriptor before the run: `procedures.list_backups`."""
     set: dict[str, Any] = Field(default_factory=dict)
     """Dotted keys of the descriptor set before the run: `objectives.limits`."""
+    scenario: str | None = None
+    """Scenario file of the case, beside the file of foretold verdicts; without it `ci`."""
+    baseline: bool = False
+    """Whether a healthy deployment is judged first, whose baseline this one is then held against."""
     disguised: bool = False
     mechanism: str = ""
     """`first` and `second` for the two defects of a gate, else the kind of the case."""
@@ -98,7 +105,7 @@ def command(
     names = expected_at.parent / expected.names if expected.names else None
     proofs = []
     with tempfile.TemporaryDirectory(prefix="readiness-prove-") as folder:
-        for proof in prove(cases, names, jobs, Path(folder)):
+        for proof in prove(cases, names, jobs, Path(folder), expected_at.parent):
             proofs.append(proof)
             said = "as foretold" if not proof.wrong else "NOT AS FORETOLD: " + "; ".join(proof.wrong)
             print(f"[{len(proofs)}/{len(cases)}] {proof.case.name}: {said} ({proof.seconds:.0f} s)", flush=True)
@@ -150,26 +157,46 @@ def choose(expected: Expected, gates: Sequence[str], defects: Sequence[str], par
     return [case for n, case in enumerate(cases) if n % count == index % count]
 
 
-def prove(cases: Sequence[Case], names: Path | None, jobs: int, folder: Path) -> Iterator[Proof]:
-    """Run the cases, at most `jobs` at a time, and give each proof in the order of the cases."""
+def prove(cases: Sequence[Case], names: Path | None, jobs: int, folder: Path, beside: Path) -> Iterator[Proof]:
+    """Run the cases, at most `jobs` at a time, and give each proof in the order of the cases.
+
+    Scenarios of cases are looked for in the folder `beside`.
+    """
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         try:
-            yield from pool.map(lambda case: _prove_one(case, names, folder), cases)
+            yield from pool.map(lambda case: _prove_one(case, names, folder, beside), cases)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _prove_one(case: Case, names: Path | None, folder: Path) -> Proof:
+def _prove_one(case: Case, names: Path | None, folder: Path, beside: Path) -> Proof:
     started = time.monotonic()
     reports = folder / case.name
+    scenario = beside / case.scenario if case.scenario else None
     try:
+        kept = _healthy_baseline(case, names, folder) if case.baseline else None
         with _deployment(case, names) as descriptor:
-            card = _judge(_edited(descriptor, case), case, reports)
+            if kept is not None:
+                shutil.copytree(kept, descriptor.parent / BASELINES)
+            card = _judge(_edited(descriptor, case), case, reports, scenario)
     except (ReadinessError, subprocess.TimeoutExpired) as error:  # the other cases still tell something
         return Proof(case, {}, [f"could not be run: {error}"], time.monotonic() - started)
     outcomes = {gate["id"]: gate["state"] for gate in card["gates"]}
     reasons = {gate["id"]: gate.get("reason", "") for gate in card["gates"]}
     return Proof(case, outcomes, _compare(case, outcomes), time.monotonic() - started, card["decision"], reasons)
+
+
+def _healthy_baseline(case: Case, names: Path | None, folder: Path) -> Path:
+    """Judge a healthy deployment, so that it records its baseline, and keep that."""
+    healthy = Case(name=f"{case.name}-before", only=["PRF-BAS"])
+    kept = folder / healthy.name / "baselines"
+    with _deployment(healthy, names) as descriptor:
+        _judge(descriptor, healthy, folder / healthy.name, None)
+        recorded = descriptor.parent / BASELINES
+        if not recorded.is_dir():
+            raise UsageError(f"case {case.name}: the healthy deployment recorded no baseline (an unquiet machine?)")
+        shutil.copytree(recorded, kept)
+    return kept
 
 
 def _compare(case: Case, outcomes: Mapping[str, str]) -> list[str]:
@@ -229,10 +256,11 @@ def _reach(data: dict[str, Any], parents: Sequence[str]) -> dict[str, Any]:
     return data
 
 
-def _judge(descriptor: Path, case: Case, reports: Path) -> dict[str, Any]:
+def _judge(descriptor: Path, case: Case, reports: Path, scenario: Path | None) -> dict[str, Any]:
     """Run pytest as a user would and read what it wrote; its exit code is part of the answer, not an error."""
     argv = [sys.executable, "-m", "pytest", "--readiness", "-q", "-p", "no:cacheprovider"]
     argv += ["--readiness-deployment", str(descriptor), "--readiness-reports", str(reports)]
+    argv += ["--readiness-scenario", str(scenario)] if scenario is not None else []
     if case.only:
         argv += ["-k", " or ".join(case.only)]
     done = _ended(argv, RUN_WITHIN_S)

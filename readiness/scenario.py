@@ -43,6 +43,8 @@ class LoadTest(Part):
     """By how much a stress or spike exceeds the base."""
     variant: str | None = None
     """The transaction that is sent; `ok` without it."""
+    users: int = Field(default=0, ge=0)
+    """Closed model: so many users who each wait for their answer; 0: the open model, whose arrivals do not wait."""
     processes: int = Field(default=1, ge=1, le=64)
     """Worker processes of Locust that share the arrivals."""
     thresholds: dict[str, str] | None = None
