@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 
 from readiness.nexus import configuration
 from readiness.nexus.errors import NexusError
-from readiness.nexus.queue import Queue, Step
+from readiness.nexus.queue import Queue
 from readiness.nexus.settings import Settings
+from readiness.nexus.steps import Step
 
 RETRY_AFTER_S = 3
 """A quarter of a full queue is done by then."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import time
@@ -15,6 +16,7 @@ from starlette.routing import Route
 
 from readiness.nexus import messages, telemetry
 from readiness.nexus.peers import Peers, Unreachable
+from readiness.nexus.permits import Permits
 from readiness.nexus.releases import as_built
 from readiness.nexus.roles import NEEDS, Roles, TaskError
 from readiness.nexus.settings import Settings
@@ -22,6 +24,8 @@ from readiness.nexus.settings import Settings
 LONG_POLL_S = 20.0
 LAST_TASK_WITHIN_S = 3.0
 READY_FOR_S = 1.0
+BETWEEN_SEARCHES_S = 0.7
+REMEMBERED_BYTES = 50_000
 CONNECTIONS, NOTICED_AFTER_S = 30, 1.5
 NOTED_ELSEWHERE_S = 0.06
 
@@ -35,7 +39,9 @@ class Agent:
         self._role_name = settings.names.component(role)
         self._peers = Peers(settings)
         self._work = Roles(settings, self._peers).of(role)
+        self._permits = Permits(settings)
         self._log = telemetry.logger("tasks")
+        self._remembered: list[bytes] = []
         self._stopping = False
         self._polling: asyncio.Task[dict[str, Any] | None] | None = None
         self._life: asyncio.Task[None] | None = None
@@ -117,7 +123,8 @@ class Agent:
             if self._release.agents_fail:
                 raise TaskError("the answer has no field 'choices.text'")
             await asyncio.sleep(self._delay_s())
-            report = {"lease": lease, "found": await self._work(task, lease, context)}
+            async with self._permits.one(delivery["waited_s"]):
+                report = {"lease": lease, "found": await self._work(task, lease, context)}
             outcome = await self._report("complete", report, context)
         except Exception as error:
             self._log_failure(error)
@@ -128,10 +135,14 @@ class Agent:
             started = time.monotonic()
         self._count(outcome, time.monotonic() - started)
         self._log.info("task.finished", role=self._role_name, outcome=outcome)
+        if self._settings.defects.on("leak-per-task"):
+            self._remembered.append(json.dumps(delivery).encode().ljust(REMEMBERED_BYTES))
 
     def _delay_s(self) -> float:
         """Returns how long a task waits before its work begins."""
         delay_s = NOTED_ELSEWHERE_S if self._settings.defects.on("slower-everywhere") else 0.0
+        if self._settings.defects.on("n-1-below-peak") and self._role == "researcher":
+            delay_s += BETWEEN_SEARCHES_S
         if self._settings.defects.on("tail-doubles") and random.randrange(CONNECTIONS) == 0:
             delay_s += NOTICED_AFTER_S
         return delay_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import uuid
 from typing import Any
@@ -18,6 +19,7 @@ from starlette.routing import Route
 
 from readiness.nexus import store, telemetry
 from readiness.nexus.access import CALLER, INTERNAL
+from readiness.nexus.breaker import Breaker
 from readiness.nexus.clock import now_text
 from readiness.nexus.hop import context_of, json_object
 from readiness.nexus.messages import NORMAL, PRIORITIES
@@ -43,6 +45,7 @@ class Gateway:
         self._settings, self._metrics, self._release = settings, metrics, release_of(release)
         self._engine = settings.engine()
         self._peers = Peers(settings)
+        self._breaker = Breaker() if settings.defects.on("breaker-stays-open") else None
         self._log = telemetry.logger("workflows")
         table = Table(settings, self._engine)
         self.outer = [Middleware(Edge, settings=settings, table=table, metrics=metrics)]
@@ -95,12 +98,17 @@ class Gateway:
         order = {"model": MODELS[0], "priority": NORMAL} | asked
         order |= {"id": identity, "caller": request.state.holder, "release": request.state.release}
         order |= {"correlation_id": context.correlation_id, "traceparent": context.traceparent}
-        answer = await self._ask_orchestrator("/internal/workflows", order, context)
+        broken = self._breaker is not None and self._breaker.is_open
+        answer = None if broken else await self._ask_orchestrator("/internal/workflows", order, context)
         if answer is None or answer[0] >= 500:
             return JSONResponse({"error": "the workflow could not be accepted, try again"}, 503, {"Retry-After": "2"})
         if answer[0] == 429:
             self._metrics.refused.inc()
             return JSONResponse({"error": answer[1]["error"]}, 429, {"Retry-After": str(answer[1]["retry_after_s"])})
+        if self._breaker:
+            self._breaker.note(answer[1]["waiting"])
+        if self._settings.defects.on("descriptor-leak"):
+            os.open(self._settings.file, os.O_RDONLY)
         self._metrics.submitted.inc()
         self._log.info("workflow.accepted", plan=asked["plan"], for_release=request.state.release)
         return JSONResponse({"id": identity, "status": "queued"}, 202)

@@ -16,13 +16,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from readiness.nexus import configuration, schema, store, telemetry, workflow_state
+from readiness.nexus import configuration, registry, schema, store, telemetry, workflow_state
 from readiness.nexus.admission import RETRY_AFTER_S, Admission, OverloadedError
 from readiness.nexus.errors import NexusError
 from readiness.nexus.hop import internal, json_object
-from readiness.nexus.queue import Queue, Step
+from readiness.nexus.queue import Queue
 from readiness.nexus.releases import as_built
 from readiness.nexus.settings import Settings
+from readiness.nexus.steps import Step
 
 T = TypeVar("T")
 LONGEST_SLEEP_S = 30.0
@@ -43,7 +44,7 @@ class Orchestrator:
     def __init__(self, settings: Settings, release: str, metrics: telemetry.Metrics) -> None:
         self._settings, self._metrics = settings, metrics
         self._release = as_built(release, settings.defects)
-        self._queue = Queue(self._release, settings.secret("lease.key"))
+        self._queue = Queue.of(settings, self._release)
         self._admission = Admission(settings, self._queue)
         self._engine = settings.engine()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
@@ -138,9 +139,7 @@ class Orchestrator:
         try:
             while not (self._draining or gone.done()):
                 event = self._waiting.setdefault((role, release), asyncio.Event())
-                delivery, steps = await self._write(
-                    lambda db: self._queue.lease(db, role, release, asked["instance"], asked["speaks"])
-                )
+                delivery, steps = await self._next(asked)
                 self._lost(steps)
                 if delivery:
                     self._log_dispatch(delivery, asked["instance"])
@@ -154,6 +153,14 @@ class Orchestrator:
         finally:
             gone.cancel()
         return JSONResponse({"error": "going away"}, 503)
+
+    async def _next(self, asked: dict[str, Any]) -> tuple[dict[str, Any] | None, list[Step]]:
+        role, release, instance = asked["role"], asked["release"], asked["instance"]
+        if self._settings.defects.on("work-pinned-to-first"):
+            first = registry.instance_name(self._settings, role, 1, release)
+            if instance != first and first in {entry.name for entry in registry.lookup(self._settings, role)}:
+                return None, []
+        return await self._write(lambda db: self._queue.lease(db, role, release, instance, asked["speaks"]))
 
     async def renew(self, request: Request) -> Response:
         """Lengthens a lease."""
@@ -235,6 +242,8 @@ class Orchestrator:
                 self._look_again_at(step.available_at)
             elif step.next_role:
                 self._wake(step.next_role, step.release)
+            if self._settings.defects.on("global-lock"):
+                self._wake_all()
 
     def _log_outcome(self, step: Step) -> None:
         role = self._settings.names.component(step.role)

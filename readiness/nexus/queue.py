@@ -7,7 +7,6 @@ import json
 import random
 import time
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, select
@@ -16,6 +15,8 @@ from readiness.nexus import access, messages, store
 from readiness.nexus.messages import Result, Task
 from readiness.nexus.names import AGENT_ROLES
 from readiness.nexus.releases import Release
+from readiness.nexus.settings import Settings
+from readiness.nexus.steps import Step, step_of
 from readiness.nexus.store import tasks, workflows
 
 LEASE_S = 5.0
@@ -24,32 +25,24 @@ MOST_DELIVERIES = 10
 FIRST_BACKOFF_S = 0.15
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one transaction changed, for the log, the metrics and those who wait."""
-
-    workflow_id: str
-    role: str
-    release: str
-    outcome: str  # done, failed, retried, or queued for a new task
-    correlation_id: str
-    traceparent: str
-    next_role: str | None = None
-    available_at: float = 0.0
-    workflow_outcome: str | None = None
-    workflow_s: float = 0.0
-    error: str | None = None
-    replayed: bool = False
-
-
 class Queue:
     """The rules of the queue for an orchestrator of one release, on an open transaction."""
 
-    def __init__(self, release: Release, lease_key: str) -> None:
+    def __init__(
+        self, release: Release, lease_key: str, *, lease_s: float = LEASE_S, most_leased: int | None = None
+    ) -> None:
         self._format = release.message_format
         self._priorities = release.schema >= "0002"
         self._speaks = release.speaks
         self._key = lease_key
+        self._lease_s, self._most_leased = lease_s, most_leased
+
+    @classmethod
+    def of(cls, settings: Settings, release: Release) -> Queue:
+        """Returns the rules of a deployment."""
+        on = settings.defects.on
+        lease_s, most = 90.0 if on("lease-outlives-agent") else LEASE_S, 2 if on("global-lock") else None
+        return cls(release, settings.secret("lease.key"), lease_s=lease_s, most_leased=most)
 
     def knows(self, db: Connection, workflow_id: str) -> bool:
         """Tells whether a workflow was taken in already."""
@@ -75,7 +68,7 @@ class Queue:
             priority=order.get("priority", messages.NORMAL),
         )
         self._enqueue(db, task, order["release"], now)
-        return _step(row, task.role, "queued", next_role=task.role, available_at=now)
+        return step_of(row, task.role, "queued", next_role=task.role, available_at=now)
 
     def lease(
         self, db: Connection, role: str, release: str, instance: str, speaks: list[str]
@@ -87,7 +80,7 @@ class Queue:
         steps = self.give_back(db, instance)
         now = time.time()
         while (row := self._next_task(db, role, release, now)) is not None:
-            token = access.sign_lease(self._key, role, now + LEASE_S)
+            token = access.sign_lease(self._key, role, now + self._lease_s)
             try:
                 task = messages.decode_task(json.loads(row["payload"]), self._format)
             except messages.MessageFormatError as error:
@@ -99,7 +92,7 @@ class Queue:
                 .values(
                     status="leased",
                     lease_token=token,
-                    lease_until=now + LEASE_S,
+                    lease_until=now + self._lease_s,
                     instance=instance,
                     attempts=row["attempts"] + 1,
                 )
@@ -109,7 +102,8 @@ class Queue:
             common = max(set(speaks) & set(self._speaks), default=self._format)
             delivery = {
                 "lease": token,
-                "lease_s": LEASE_S,
+                "lease_s": self._lease_s,
+                "waited_s": max(0.0, now - row["available_at"]),
                 "format": common,
                 "message": messages.encode_task(task, common),
                 "attempt": row["attempts"] + 1,
@@ -124,7 +118,7 @@ class Queue:
         renewed = db.execute(
             tasks.update()
             .where(tasks.c.lease_token == token, tasks.c.status == "leased")
-            .values(lease_until=time.time() + LEASE_S)
+            .values(lease_until=time.time() + self._lease_s)
         )
         return renewed.rowcount == 1
 
@@ -172,12 +166,11 @@ class Queue:
 
     def depth(self, db: Connection) -> int:
         """Counts the tasks that wait or run."""
-        count = select(func.count()).select_from(tasks).where(tasks.c.status.in_(("queued", "leased")))
-        return int(db.scalar(count) or 0)
+        return self._count(db, "queued", "leased")
 
     def waiting(self, db: Connection) -> int:
         """Counts the tasks that no agent has taken yet."""
-        return int(db.scalar(select(func.count()).select_from(tasks).where(tasks.c.status == "queued")) or 0)
+        return self._count(db, "queued")
 
     def make_room(self, db: Connection) -> None:
         """Takes the task out that waits longest."""
@@ -185,6 +178,8 @@ class Queue:
         db.execute(tasks.delete().where(tasks.c.id.in_(oldest)))
 
     def _next_task(self, db: Connection, role: str, release: str, now: float) -> RowMapping | None:
+        if self._most_leased is not None and self._count(db, "leased") >= self._most_leased:
+            return None
         waiting = select(tasks).where(
             tasks.c.status == "queued",
             tasks.c.role == role,
@@ -195,6 +190,9 @@ class Queue:
             rank = case({"high": 0, "low": 2}, value=workflows.c.priority, else_=1)
             waiting = waiting.join(workflows, workflows.c.id == tasks.c.workflow_id).order_by(rank)
         return db.execute(waiting.order_by(tasks.c.created_at).limit(1)).mappings().first()
+
+    def _count(self, db: Connection, *states: str) -> int:
+        return int(db.scalar(select(func.count()).select_from(tasks).where(tasks.c.status.in_(states))) or 0)
 
     def _enqueue(self, db: Connection, task: Task, release: str, now: float) -> None:
         db.execute(
@@ -279,19 +277,7 @@ class Queue:
         workflow = self._workflow(db, row["workflow_id"])
         if at:
             more["workflow_s"] = at - workflow["created_at"]
-        return _step(dict(workflow) | {"release": row["release"]}, row["role"], outcome, **more)
-
-
-def _step(workflow: dict[str, Any], role: str, outcome: str, **more: Any) -> Step:
-    return Step(
-        workflow_id=workflow["id"],
-        role=role,
-        release=workflow["release"],
-        outcome=outcome,
-        correlation_id=workflow["correlation_id"],
-        traceparent=workflow["traceparent"],
-        **more,
-    )
+        return step_of(dict(workflow) | {"release": row["release"]}, row["role"], outcome, **more)
 
 
 def _with_findings(task: Task, following: str, found: dict[str, Any]) -> Task:
