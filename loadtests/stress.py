@@ -1,4 +1,4 @@
-"""More load than the deployment was built for, and back: an overload may be refused, and must leave nothing behind."""
+"""More than it was built for, and back: an overload may be refused, and must leave nothing behind."""
 
 from readiness.load.child.options import default_profile
 from readiness.load.child.shape import ProfileShape

@@ -79,7 +79,7 @@ class Plan:
         marks = marks[marks < edges[-1] - 1e-9]
         found, began_s = [], 0.0
         for stage, low, high in zip(self.stages, edges, edges[1:], strict=False):
-            inside = marks[(marks >= low - 1e-9) & (marks < high - 1e-9)] - low
+            inside = np.maximum(marks[(marks >= low - 1e-9) & (marks < high - 1e-9)] - low, 0.0)
             found.append(began_s + _when(stage, inside))
             began_s += stage.duration_s
         return np.concatenate(found) if found else np.empty(0)
@@ -122,4 +122,5 @@ def _when(stage: Stage, arrived: NDArray[np.float64]) -> NDArray[np.float64]:
     if abs(slope) < 1e-12:
         return arrived / stage.rate_from
     root = np.sqrt(np.maximum(stage.rate_from**2 + 2 * slope * arrived, 0.0))
-    return 2 * arrived / (stage.rate_from + root)  # the form of the quadratic's root that loses no digits
+    # the form of the quadratic's root that loses no digits; a ramp from nothing has its first arrival at once
+    return 2 * arrived / np.maximum(stage.rate_from + root, np.finfo(np.float64).tiny)

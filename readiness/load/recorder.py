@@ -79,11 +79,10 @@ class Recorder:
         number = self._kinds.get(text)
         if number is not None:
             return number
-        if len(self._kinds) >= MAX_KINDS:
-            text = _OTHERS
-        number = self._kinds.setdefault(text, len(self._kinds) + 1)
-        if number == len(self._kinds):
-            self._line(self._beats, {"kind": number, "text": text})
+        if len(self._kinds) >= MAX_KINDS and text != _OTHERS:
+            return self.kind(_OTHERS)
+        number = self._kinds[text] = len(self._kinds) + 1
+        self._line(self._beats, {"kind": number, "text": text})
         return number
 
     def beat(self, data: Mapping[str, Any]) -> None:
@@ -106,14 +105,18 @@ class Recorder:
         """Write the end of this worker: what has no such file was lost."""
         self._write_chunk()
         self._write_rows()
+        self.close()
         self._seal_rollup()
-        for stream in (self._samples, self._beats, self._unfinished):
-            if stream is not None:
-                stream.close()
         told = {"ended": True, "share": list(share), "started": started, "ended_count": self.ended, "reason": reason}
         draft = self._path(".end.json.tmp")
         draft.write_text(json.dumps(told), encoding="utf-8")
         draft.replace(self._path(".end.json"))
+
+    def close(self) -> None:
+        """Close the files as they are: what was not flushed is lost, as with a process that is killed."""
+        for stream in (self._samples, self._beats, self._unfinished, self._rollup):
+            if stream is not None:
+                stream.close()
 
     def _count(self, intended_s: float, started_s: float, ended_s: float, stage: int, outcome: int) -> None:
         key = (stage, int(intended_s), outcome)
@@ -152,7 +155,6 @@ class Recorder:
         """Make one JSON document of the rows, line by line, since they may be more than memory should hold."""
         if self._rollup is None:
             return
-        self._rollup.close()
         lines, draft = self._path(".rollup.jsonl"), self._path(".rollup.json.tmp")
         with lines.open(encoding="utf-8") as rows, draft.open("w", encoding="utf-8") as whole:
             whole.write('{"raw": false, "rows": [\n')

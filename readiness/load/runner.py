@@ -147,7 +147,7 @@ def _argv(plan: Plan, locustfile: Path, processes: int) -> list[str]:
         argv += ["--processes", str(processes), "--expect-workers-max-wait", f"{BEGINS_WITHIN_S:.0f}"]
     if plan.model == CLOSED:
         argv += ["--users", str(plan.users), "--spawn-rate", str(min(100, plan.users))]
-        argv += ["--run-time", f"{plan.duration_s:.0f}s", "--stop-timeout", f"{plan.drain_s:.0f}"]
+        argv += ["--stop-timeout", f"{plan.drain_s:.0f}"]
     return argv
 
 

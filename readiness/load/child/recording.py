@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -59,6 +60,10 @@ class Session:
         """Take part in this process's runs; wrong usage ends the process in one line."""
         self._environment = environment
         end_with_parent()
+        headless = bool(environment.parsed_options and environment.parsed_options.headless)
+        if headless and not isinstance(self.runner, WorkerRunner):
+            # Locust's own handler comes after a headless run with a shape: SIGTERM would end it without a record
+            gevent.signal_handler(signal.SIGTERM, self.runner.quit)
         if not self.ours:
             events.request.add_listener(self._foreign_request)
         if isinstance(self.runner, WorkerRunner):
@@ -120,6 +125,8 @@ class Session:
             "keep_alive": asked.keep_alive,
             "host": self._environment.host if self._environment else "",
         }
+        if not self.ours:
+            gevent.spawn(self._quit_after, plan.duration_s)
         self._deadline_s = time.monotonic() + LEAD_OF_WORKERS_S + plan.duration_s + plan.drain_s + _OVERDUE_S
         if not master:
             self._begin_share({**told, "share": [0, 1]})
@@ -162,6 +169,13 @@ class Session:
             sender = transactor(self._file, told["host"] or "", plan.variant, told["keep_alive"], self._redactor)
         fire = events.request.fire
         self.run = Run(plan, (number, of), told["zero_wall_s"], sender, recorder, self._redactor, fire)
+
+    def _quit_after(self, duration_s: float) -> None:
+        """End others' users in time; Locust's own `--run-time` counts from a clock that its imports left behind."""
+        until_s = time.monotonic() + duration_s
+        while (left_s := until_s - time.monotonic()) > 0:
+            gevent.sleep(left_s)
+        self.runner.quit()
 
     def _told_to_begin(self, environment: Environment, msg: Any, **_: Any) -> None:  # noqa: ARG002 - Locust's call
         self._begin_share(msg.data)

@@ -66,17 +66,16 @@ class Run:
         """Send this process's arrivals, each at its time and in a greenlet of its own; then drain, and end the run."""
         clock, sleep, spawn = self.clock, gevent.sleep, gevent.spawn_raw
         for due_s, stage in zip(self._due.tolist(), self._stages, strict=True):
-            wait_s = due_s - clock()
-            if wait_s > 0:
+            while (wait_s := due_s - clock()) > 0:  # a sleep may end early: the loop's clock lags behind this one
                 sleep(wait_s)
             self.started += 1
             spawn(self._one, self.started, due_s, stage)
-        gevent.sleep(max(0.0, self.plan.duration_s - clock()))
         self.drain()
 
     def send_closed(self) -> None:
         """Send one transaction after the other until the plan's time is over: one user of the closed model."""
-        gevent.sleep(max(0.0, -self.clock()))
+        while (now_s := self.clock()) < 0:
+            gevent.sleep(-now_s)
         while (now_s := self.clock()) < self.plan.duration_s and not self.over.is_set():
             stage = next((i for i, edge in enumerate(self._edges) if now_s < edge), len(self._edges) - 1)
             self.started += 1
@@ -84,6 +83,8 @@ class Run:
 
     def drain(self) -> None:
         """Wait for what is in flight, at most for the plan's `drain_s`, and end the run."""
+        while (left_s := self.plan.duration_s - self.clock()) > 0:
+            gevent.sleep(left_s)
         until_s = self.plan.duration_s + self.plan.drain_s
         while self._in_flight and self.clock() < until_s:
             self._empty.clear()
