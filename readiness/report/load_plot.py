@@ -219,8 +219,8 @@ class _Scale:
 
     @property
     def ticks(self) -> tuple[Tick, ...]:
-        """Every power of ten above the foot."""
-        powers = (self.foot_ms * 10**n for n in range(1, _MOST_DECADES + 1))
+        """Every power of ten from the foot on."""
+        powers = (self.foot_ms * 10**n for n in range(_MOST_DECADES + 1))
         return tuple(Tick(self.height(ms), ms) for ms in powers if ms <= self.top_ms)
 
     def height(self, ms: float) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -86,6 +88,17 @@ def test_a_history_that_is_none_is_a_usage_error_of_one_line(told: list[Event], 
 JUNK = st.sampled_from([None, True, -1, 1e308, "", "x" * 50, "2026-13-45", [], [1], {}, {"a": [None]}, "nan"])
 
 
+def tampered(told: Any, data: st.DataObject) -> Any:
+    """The data with junk somewhere in it, at any depth."""
+    if not told or not isinstance(told, Mapping | list) or data.draw(st.integers(0, 4)) == 0:
+        return data.draw(JUNK)
+    if isinstance(told, Mapping):
+        key = data.draw(st.sampled_from(sorted(told)))
+        return {**told, key: tampered(told[key], data)}
+    place = data.draw(st.integers(0, len(told) - 1))
+    return [*told[:place], tampered(told[place], data), *told[place + 1 :]]
+
+
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_a_history_that_was_tampered_with_is_read_or_refused_in_one_line(data: st.DataObject) -> None:
@@ -93,7 +106,7 @@ def test_a_history_that_was_tampered_with_is_read_or_refused_in_one_line(data: s
     place = data.draw(st.integers(0, len(told) - 1))
     event = told[place]
     key = data.draw(st.sampled_from(sorted(event.data)))
-    changed = Event(event.at, event.kind, {**event.data, key: data.draw(JUNK)})
+    changed = Event(event.at, event.kind, {**event.data, key: tampered(event.data[key], data)})
     try:
         run = RunRecord.from_history([*told[:place], changed, *told[place + 1 :]])
         page(run, scorecard(run))
