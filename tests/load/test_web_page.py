@@ -68,17 +68,17 @@ def test_profiles_are_offered_and_what_is_started_there_is_recorded(tmp_path: Pa
             offered = get(url)
             assert all(f'"{name}"' in offered for name in ("steady", "stress", "spike", "endurance", "volume"))
             post(f"{url}/swarm", load_profile="volume", load_rate="20", load_duration="2s", host=system.url)
-            eventually(lambda: (folder / "worker-0.end.json").exists(), within=PATIENCE_S)
+            eventually((folder / "worker-0.end.json").exists, within=PATIENCE_S)
             eventually(lambda: state(url) == "stopped", within=PATIENCE_S)
             first = read(folder)
             assert (first.plan.profile, first.total.ok, first.stopped) == ("volume", 40, False)
 
             post(f"{url}/swarm", load_profile="steady", load_rate="20", load_duration="300s", host=system.url)
             second = folder.with_name("run-2")
-            eventually(lambda: (second / "worker-0.samples").exists(), within=PATIENCE_S)
+            eventually((second / "worker-0.samples").exists, within=PATIENCE_S)
             eventually(lambda: (second / "worker-0.samples").stat().st_size > 0, within=PATIENCE_S)
             post(f"{url}/stop")
-            eventually(lambda: (second / "worker-0.end.json").exists(), within=PATIENCE_S)
+            eventually((second / "worker-0.end.json").exists, within=PATIENCE_S)
             assert read(second).stopped
 
             post(f"{url}/swarm", load_profile="steady", load_rate="none", load_duration="2s", host=system.url)

@@ -88,7 +88,6 @@ def add_options(parser: Any) -> None:
     """Add the options to Locust's command line, and with it to the web form."""
     choices = {"profile": tuple(PROFILES), "arrivals": (CONSTANT, POISSON), "keep_alive": (YES, NO)}
     defaults = {"profile": _default_profile[0], "variant": "ok", "arrivals": CONSTANT, "keep_alive": YES, "users": "0"}
-    group = parser.add_argument_group("Load profile options", "Of nexus-readiness")
     for name, about in _OPTIONS.items():
         option = f"--load-{name.replace('_', '-')}"
         more: dict[str, Any] = {}
@@ -96,7 +95,9 @@ def add_options(parser: Any) -> None:
             more = {"choices": choices[name], "type": _one_of(option, choices[name])}
         if name == "results":
             more = {"env_var": RESULTS}
-        group.add_argument(option, default=defaults.get(name, ""), help=about, **more)
+        parser.add_argument(  # not in a group: only the parser's own come into the web form
+            option, default=defaults.get(name, ""), help=about, **more
+        )
 
 
 listeners: Any = locust.events
