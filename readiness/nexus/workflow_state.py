@@ -58,7 +58,6 @@ def reassign(db: Connection, release: str, successor: str) -> int:
     return int(moved.rowcount)
 
 
-def _ordered_by(db: Connection, caller: str) -> list[dict[str, Any]]:
-    columns = [workflows.c[name] for name in ("id", "plan", "status", "created_at", "finished_at")]
-    ordered = select(*columns).where(workflows.c.caller == caller).order_by(workflows.c.created_at)
-    return [dict(row) for row in db.execute(ordered).mappings()]
+def _ordered_by(db: Connection, caller: str) -> list[dict[str, str]]:
+    ordered = select(workflows.c.id, workflows.c.status).where(workflows.c.caller == caller)
+    return [{"id": row.id, "status": row.status} for row in db.execute(ordered.order_by(workflows.c.created_at))]
