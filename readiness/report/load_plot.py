@@ -52,6 +52,8 @@ class LoadPlot:
     """All that the picture of one load run shows; rates are a second."""
 
     length_s: int
+    known_s: int
+    """The end of the last second that was told."""
     step_s: int
     """Seconds a column: counts are their mean, latencies those of the worst second among them."""
     marks: tuple[Mark, ...]
@@ -105,6 +107,7 @@ def load_plot(load: Load, changes: Sequence[Change]) -> LoadPlot | None:
     scale = _Scale.of([ms for group in groups for name in _PERCENTILES if (ms := group.worst(name)) is not None])
     return LoadPlot(
         length_s=length_s,
+        known_s=_known_s(load),
         step_s=step_s,
         marks=marks(length_s),
         bands=_bands(load, length_s),
@@ -122,9 +125,12 @@ def load_plot(load: Load, changes: Sequence[Change]) -> LoadPlot | None:
 _PERCENTILES = ("p50_ms", "p95_ms", "p99_ms")
 
 
+def _known_s(load: Load) -> int:
+    return max(second.second for second in load.seconds) + 1
+
+
 def _length_s(load: Load) -> int:
-    last = max(second.second for second in load.seconds)
-    return max(math.ceil(round(sum(stage.duration_s for stage in load.stages), 3)), last + 1)
+    return max(math.ceil(round(sum(stage.duration_s for stage in load.stages), 3)), _known_s(load))
 
 
 def _step_s(length_s: int) -> int:

@@ -22,8 +22,9 @@ Offset = Annotated[int, Field(ge=0, le=366 * 86400)]
 
 @dataclass(frozen=True, slots=True)
 class LoadStage:
-    """One stage, or the whole run: arrivals a second and latencies in milliseconds, null where nothing was measured.
+    """One stage, or the whole run: rates a second and latencies in milliseconds, null where nothing was measured.
 
+    `planned_rate` is what was asked, and `achieved_rate` what was served of it.
     `p50_ms` to `max_ms` count from the intended start (the queue in front of a stalled system is in them);
     `service_…` count from when the request was really sent.
     """
@@ -66,10 +67,10 @@ class Generator:
 
     cpu_peak_percent: Amount | None = None
     """Of one core, for the busiest of its processes."""
-    lag_p95_ms: Amount | None = None
+    lag_p95_ms: Value | None = None
     """How late its event loop was."""
-    late_p99_ms: Amount | None = None
-    """How long after its intended start a request was sent."""
+    late_p99_ms: Value | None = None
+    """How long after its intended start a request was sent; a hair below 0 where clocks are coarse."""
     achieved_percent: Amount | None = None
     """Requests started, of those that were planned."""
 

@@ -40,20 +40,25 @@ def times_text(factor: float) -> str:
 
 
 def headline(load: LoadSummary) -> str:
-    """A load run on one line: what was asked and achieved, the latencies, and why it did not hold."""
+    """A load run on one line: why it did not hold, what was asked and achieved, and the latencies."""
+    told = [SAYS_NOTHING] if load.outcome == "INVALID" else []
+    if load.outcome != "PASS":
+        told += load.reasons
+    if load.total.started:
+        told += _figures(load)
+    return "; ".join(told) or "nothing was sent"
+
+
+def _figures(load: LoadSummary) -> list[str]:
     total = load.total
-    told = [f"{rate_text(total.planned_rate)} asked, {rate_text(total.achieved_rate)} achieved"]
+    achieved = f"{rate_text(total.achieved_rate)} achieved"
     latencies = f"p95 {latency_text(total.p95_ms)}, p99 {latency_text(total.p99_ms)}"
     if load.closed:
-        told = [f"{rate_text(total.achieved_rate)} achieved", f"{latencies} ({CLOSED})"]
+        told = [achieved, f"{latencies} ({CLOSED})"]
     else:
-        told.append(f"{latencies} from the intended start, service p99 {latency_text(total.service_p99_ms)}")
-    told.append(f"{total.broken} of {total.started} broken" + (f", {total.shed} shed" if total.shed else ""))
-    if load.outcome == "INVALID":
-        told.append(SAYS_NOTHING)
-    if load.outcome != "PASS" and load.reasons:
-        told.append("; ".join(load.reasons))
-    return "; ".join(told)
+        service = f"service p99 {latency_text(total.service_p99_ms)}"
+        told = [f"{rate_text(total.planned_rate)} asked, {achieved}", f"{latencies} from the intended start, {service}"]
+    return [*told, f"{total.broken} of {total.started} broken" + (f", {total.shed} shed" if total.shed else "")]
 
 
 def stages_csv(load: LoadSummary) -> str:

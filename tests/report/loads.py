@@ -83,7 +83,7 @@ def _stage(name: str, duration_s: float, rate: float, rows: Sequence[Mapping[str
         "planned": sum(row["planned"] for row in rows),
         "started": started,
         "planned_rate": rate,
-        "achieved_rate": round(started / duration_s, 3),
+        "achieved_rate": round(sum(row["ok"] for row in rows) / duration_s, 3),
         **{key: sum(row[key] for row in rows) for key in ("ok", "shed", "broken")},
         **{key: None if slowest is None else round(slowest * share, 3) for key, share in shares.items()},
         "service_p50_ms": 37.4,

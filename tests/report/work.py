@@ -22,44 +22,7 @@ def work(info: GateInfo, seconds: float, began: datetime, fails: tuple[str, ...]
         )
     ]
     if info.mode is Mode.DRILL:
-        opened, closed = began + timedelta(seconds=0.25 * seconds), began + timedelta(seconds=0.7 * seconds)
-        second = began + timedelta(seconds=0.5 * seconds)
-        undo = [{"by": "procedure", "name": "rollback", "arguments": {"release": "2.2.4"}}]
-        told += [
-            Event(
-                opened,
-                "change_opened",
-                {
-                    "id": f"{info.id}-1",
-                    "gate": info.id,
-                    "what": "the candidate 2.3.1 is deployed",
-                    "service": None,
-                    "undo": undo,
-                },
-            ),
-            Event(
-                opened + timedelta(seconds=1),
-                "change_witnessed",
-                {"id": f"{info.id}-1", "detail": "gateway-1 answers 2.3.1"},
-            ),
-            Event(
-                second,
-                "change_opened",
-                {
-                    "id": f"{info.id}-2",
-                    "gate": info.id,
-                    "what": "a replica of planner is killed",
-                    "service": "planner",
-                    "undo": [],
-                },
-            ),
-            Event(
-                second + timedelta(seconds=0.15 * seconds),
-                "change_closed",
-                {"id": f"{info.id}-2", "verified": True, "healed_by": "drill"},
-            ),
-            Event(closed, "change_closed", {"id": f"{info.id}-1", "verified": True, "healed_by": "undo"}),
-        ]
+        told += _changes(info, seconds, began)
         told += [
             Event(began + timedelta(seconds=seconds), "traffic", _second(info.id, began, n, seconds, fails))
             for n in range(int(seconds))
@@ -72,6 +35,47 @@ def work(info: GateInfo, seconds: float, began: datetime, fails: tuple[str, ...]
         )
     )
     yield from sorted(told, key=lambda event: event.at)
+
+
+def _changes(info: GateInfo, seconds: float, began: datetime) -> list[Event]:
+    opened, closed = began + timedelta(seconds=0.25 * seconds), began + timedelta(seconds=0.7 * seconds)
+    second = began + timedelta(seconds=0.5 * seconds)
+    undo = [{"by": "procedure", "name": "rollback", "arguments": {"release": "2.2.4"}}]
+    return [
+        Event(
+            opened,
+            "change_opened",
+            {
+                "id": f"{info.id}-1",
+                "gate": info.id,
+                "what": "the candidate 2.3.1 is deployed",
+                "service": None,
+                "undo": undo,
+            },
+        ),
+        Event(
+            opened + timedelta(seconds=1),
+            "change_witnessed",
+            {"id": f"{info.id}-1", "detail": "gateway-1 answers 2.3.1"},
+        ),
+        Event(
+            second,
+            "change_opened",
+            {
+                "id": f"{info.id}-2",
+                "gate": info.id,
+                "what": "a replica of planner is killed",
+                "service": "planner",
+                "undo": [],
+            },
+        ),
+        Event(
+            second + timedelta(seconds=0.15 * seconds),
+            "change_closed",
+            {"id": f"{info.id}-2", "verified": True, "healed_by": "drill"},
+        ),
+        Event(closed, "change_closed", {"id": f"{info.id}-1", "verified": True, "healed_by": "undo"}),
+    ]
 
 
 def _second(gate: str, began: datetime, n: int, seconds: float, fails: tuple[str, ...]) -> dict[str, Any]:
