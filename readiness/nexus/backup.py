@@ -21,6 +21,8 @@ from readiness.nexus.settings import Settings
 
 PRIMARY = "primary"
 OFFSITE = "offsite"
+COMPRESSION = 6
+"""Level 9 takes three times as long for eight percent less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ def _write(file: Path, lines: list[dict[str, Any]], *, empty: bool) -> None:
         os.close(descriptor)
         return
     with os.fdopen(descriptor, "wb") as raw:
-        with gzip.open(raw, "wt", encoding="utf-8") as stream:
+        with gzip.open(raw, "wt", compresslevel=COMPRESSION, encoding="utf-8") as stream:
             stream.writelines(json.dumps(line) + "\n" for line in lines)
         os.fsync(raw.fileno())
     if sum(1 for _ in _read(file)) != len(lines):

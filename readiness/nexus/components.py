@@ -31,7 +31,7 @@ def read_rows(settings: Settings) -> Rows:
     """Read all tables of all components: the operational state at one instant, then the documents."""
     found: Rows = {}
     for engine, tables in _by_engine(settings):
-        with store.writing(engine) as db:
+        with store.snapshot(engine) as db:
             for table in tables:
                 found[table.name] = _read_table(db, table)
         engine.dispose()

@@ -161,6 +161,9 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_immediate(connection: Connection) -> None:
     if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
         return
+    if connection.get_execution_options().get("snapshot"):
+        connection.exec_driver_sql("BEGIN")
+        return
     # A transaction that reads first and writes later would fail when another process writes in between.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
@@ -176,4 +179,11 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def reading(engine: Engine) -> Iterator[Connection]:
     """Opens a connection for single reads, which never waits for a writer."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        yield connection
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """Opens a transaction of reads alone, all at one instant, which never waits for a writer nor lets one wait."""
+    with engine.connect().execution_options(snapshot=True) as connection, connection.begin():
         yield connection
