@@ -74,12 +74,11 @@ class Asked:
 _OPTIONS: Mapping[str, str] = {
     "profile": "the shape of the load",
     "rate": "arrivals a second, as in 20/s; empty: the profile's own",
-    "duration": "length of the load, as in 60s or 2h; empty: the profile's own",
+    "duration": "as in 60s or 2h; empty: the profile's own",
     "variant": "the transaction of the descriptor's workload that is sent",
     "results": "folder for what is measured; empty: nothing is written",
     "arrivals": "constant distances, or a Poisson process",
-    "users": "above 0: a closed model, so many users that wait for each answer; its latencies hide what a slow system "
-    "keeps them from sending",
+    "users": "0: an open model; else a closed one, whose latencies hide what waiting users do not send",
     "keep_alive": "whether connections are used again",
 }
 

@@ -19,6 +19,7 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 from readiness.errors import ReadinessError, UsageError
+from readiness.load.child.form import check_form
 from readiness.load.child.options import PLAN, Asked, deployment, stop
 from readiness.load.child.orphans import end_with_parent
 from readiness.load.child.run import Run
@@ -74,17 +75,20 @@ class Session:
             if self.ours:
                 self._file = deployment(environment.host or "")
             if not isinstance(self.runner, WorkerRunner):
-                asked = self.ask()
-                if not self.ours and asked.plan.model != CLOSED:
-                    raise UsageError(
-                        "a locustfile of your own is a closed model; give the plan users, or use loadtests/*.py"
-                    )
-                if self.ours and not isinstance(self.runner, MasterRunner):
-                    transactor(self._file, environment.host or "", asked.plan.variant, True, self._redactor)
+                self._check(environment.parsed_options)
+                check_form(environment, self._check)
         except ReadinessError as error:
             stop(str(error))
         if os.environ.get(PLAN):
             environment.process_exit_code = 0  # a system that fails is what is measured; it does not fail the measuring
+
+    def _check(self, options: Any) -> None:
+        """Raise a UsageError where a run of these options could not be sent."""
+        plan = Asked.read(options).plan
+        if not self.ours and plan.model != CLOSED:
+            raise UsageError("a locustfile of your own is a closed model; give the plan users, or use loadtests/*.py")
+        if self.ours and not isinstance(self.runner, MasterRunner):
+            transactor(self._file, getattr(options, "host", "") or "", plan.variant, True, self._redactor)
 
     def ask(self) -> Asked:
         """Read what the next run is to be."""

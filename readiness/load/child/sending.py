@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import ssl
 import time
@@ -10,13 +9,17 @@ from collections import deque
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from gevent import monkey
 from gevent import socket as gsocket
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTPSocketPoolResponse
 
-BLOCK_BYTES = 65536
+BLOCK_BYTES = 16384
 CONNECT_S = 5.0
 KEPT_S = 1.0
 """How long an idle connection is used again: shorter than usual servers keep one, so that no request meets its end."""
+_poll = monkey.get_original("select", "poll")
+"""The system's own, which asks without waiting; gevent's would set up a wait for each question."""
+_POLLIN = 1
 RESOLVED_S = 5.0
 """How long the answer of the resolver holds."""
 
@@ -165,6 +168,6 @@ def _readable(sock: gsocket.socket) -> bool:
     number = sock.fileno()
     if number < 0:
         return True
-    poll = select.poll()
-    poll.register(number, select.POLLIN)
+    poll = _poll()
+    poll.register(number, _POLLIN)
     return bool(poll.poll(0))

@@ -33,7 +33,7 @@ THREADS = 256
 """Adapter calls at a time."""
 
 Heard = Callable[[str, float, int, str], None]
-"""Called after each exchange: its name, duration in seconds, length of the answer, error."""
+"""Called after each exchange of a transaction that has several: name, duration in seconds, answer's length, error."""
 
 
 class End(NamedTuple):
@@ -144,6 +144,8 @@ class HttpTransactor:
     ) -> Reply:
         began_s = time.monotonic()
         reply = request.origin.exchange(request.method, request.template.fill(values), timeout_s)
+        if self._result is None:  # the transaction is this exchange: telling both would cost as much as sending it
+            return reply
         error = reply.error or ("" if reply.ok else f"HTTP {reply.status}")
         heard(name, time.monotonic() - began_s, len(reply.body), error)
         return reply
@@ -164,11 +166,9 @@ class HostTransactor:
 
     def transact(self, flight: Flight, heard: Heard) -> End:  # noqa: ARG002 - the protocol's
         """Send the request; 2xx and 3xx are what was asked for."""
-        began_s = time.monotonic()
         reply = self._origin.exchange("GET", self._request, WITHIN_S)
         fine = 200 <= reply.status < 400 and not reply.error
         kind = reply.error or f"HTTP {reply.status}"
-        heard("submit GET /", time.monotonic() - began_s, len(reply.body), "" if fine else kind)
         if fine:
             return End(Outcome.OK, reply.status)
         shed = reply.status == 429 or (reply.status == 503 and reply.wait_asked)

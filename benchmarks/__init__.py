@@ -1,0 +1,1 @@
+"""What is measured and never asserted in tests: `python -m benchmarks NAME`."""
