@@ -15,7 +15,9 @@ def about() -> dict[str, str]:
     found = {}
     for path in sorted(FOLDER.glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        if not path.stem.startswith("_") and any(isinstance(n, ast.FunctionDef) and n.name == "main" for n in tree.body):
+        if not path.stem.startswith("_") and any(
+            isinstance(n, ast.FunctionDef) and n.name == "main" for n in tree.body
+        ):
             found[path.stem] = (ast.get_docstring(tree) or "").splitlines()[0]
     return found
 

@@ -40,9 +40,12 @@ def stock(text: str, folder: Path, host: str, users: int, *more: str) -> Iterato
     argv = [sys.executable, "-m", "locust", "-f", str(file), "--headless", "--only-summary", "--host", host]
     argv += ["-u", str(users), "-r", str(users), *more]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("READINESS_")}
-    with (folder / "stock.log").open("wb") as log, subprocess.Popen(
-        argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-    ) as process:
+    with (
+        (folder / "stock.log").open("wb") as log,
+        subprocess.Popen(
+            argv, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        ) as process,
+    ):
         try:
             yield process
         finally:

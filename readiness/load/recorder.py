@@ -26,7 +26,7 @@ FLUSH_S = 0.5
 """How often whoever measures must call `flush`, in seconds."""
 ROLLUP_S = 5.0
 """How often counts are written out, in seconds."""
-MAX_ROWS = 1024
+MAX_ROWS = 256
 """Rows of counts that are held in memory at the most."""
 MAX_KINDS = 500
 """Kinds of errors that are told apart; an error text that holds a number would otherwise make one a request."""
