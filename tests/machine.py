@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -32,6 +33,12 @@ def chromium() -> str:
 
 
 @cache
+def playwright() -> str:
+    """Why no browser can be driven here, or an empty text."""
+    return "" if importlib.util.find_spec("playwright") else "the Python package playwright is not installed"
+
+
+@cache
 def linux() -> str:
     """Whether this is Linux, where processes can be read in full."""
     return "" if sys.platform == "linux" else "needs Linux"
@@ -52,6 +59,7 @@ def unprivileged() -> str:
 MISSING: dict[str, Callable[[], str]] = {
     "postgresql": postgresql,
     "chromium": chromium,
+    "playwright": playwright,
     "linux": linux,
     "bash": bash,
     "unprivileged": unprivileged,
