@@ -9,8 +9,8 @@ import time
 
 from readiness.nexus.settings import MEMORY_LIMIT_BYTES
 
-MOST_QUESTIONS = 40
-YIELD_S = 0.015
+MOST_QUESTIONS = 36
+YIELD_S = 0.03
 SHARE_OF_MEMORY = 0.85
 SLAB_BYTES = 1_000_000
 EVERY_S, TAKES_S = 4.0, 1.5
