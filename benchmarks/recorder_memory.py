@@ -38,7 +38,8 @@ def main() -> int:
     growth = max(readings[5:]) - readings[4]
     print(f"RSS after each tenth, and after the end: {' '.join(f'{mb:.0f}' for mb in readings)} MB")
     print(
-        f"{number} samples: at most {max(readings):.0f} MB, {growth:+.1f} MB after the half, {written_mb:.0f} MB written"
+        f"{number} samples: at most {max(readings):.0f} MB, {growth:+.1f} MB in the second half; "
+        f"{written_mb:.0f} MB written"
     )
     print(f"{each_ns:.0f} ns of CPU a sample")
     return 0 if max(readings) <= MOST_MB else 1

@@ -51,6 +51,12 @@ def bash() -> str:
 
 
 @cache
+def openssl() -> str:
+    """Why no certificates can be made here, or an empty text."""
+    return _program("openssl", "Debian: openssl")
+
+
+@cache
 def unprivileged() -> str:
     """Whether this user can be refused a file; root reads every one."""
     return "root reads every file: run the tests as another user for this one" if os.geteuid() == 0 else ""
@@ -62,5 +68,6 @@ MISSING: dict[str, Callable[[], str]] = {
     "playwright": playwright,
     "linux": linux,
     "bash": bash,
+    "openssl": openssl,
     "unprivileged": unprivileged,
 }

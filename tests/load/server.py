@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import sys
 import time
 from typing import Any
@@ -31,6 +32,7 @@ class System:
     def __init__(self) -> None:
         self.does = dict(DEFAULTS)
         self.requests = 0
+        self.connections = 0
         self.jobs: dict[str, tuple[float, str]] = {}
         self.headers: dict[str, str] = {}
         self.freezes: list[tuple[float, float]] = []
@@ -53,6 +55,7 @@ class System:
             markers = [marker for _, marker in self.jobs.values()]
             return 200, {
                 "requests": self.requests,
+                "connections": self.connections,
                 "markers": markers,
                 "headers": self.headers,
                 "freezes": self.freezes,
@@ -77,11 +80,13 @@ class Connection(asyncio.Protocol):
     def __init__(self, system: System) -> None:
         self.system = system
         self.pending = b""
+        self.last = False
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.system.connections += 1
 
     def data_received(self, data: bytes) -> None:
         self.pending += data
@@ -97,6 +102,7 @@ class Connection(asyncio.Protocol):
 
     def request(self, first: str, headers: dict[str, str], body: bytes) -> None:
         method, path, _ = first.split(" ", 2)
+        self.last = headers.get("connection") == "close"
         if path == "/control":
             self.system.control(json.loads(body))
             self.reply(200, {})
@@ -118,11 +124,24 @@ class Connection(asyncio.Protocol):
         head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{more}\r\n"
         if not self.transport.is_closing():
             self.transport.write(head.encode() + body)
+            if self.last:
+                self.transport.close()
+
+
+def tls(folder: str) -> ssl.SSLContext:
+    """Ask for a client certificate of the folder's CA."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=f"{folder}/ca.pem")
+    context.load_cert_chain(f"{folder}/server.pem", f"{folder}/server.key")
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 async def main() -> None:
     system = System()
-    server = await asyncio.get_running_loop().create_server(lambda: Connection(system), "127.0.0.1", 0, backlog=2048)
+    context = tls(sys.argv[1]) if len(sys.argv) > 1 else None
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(system), "127.0.0.1", 0, backlog=2048, ssl=context
+    )
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)  # ends with whoever started it
 

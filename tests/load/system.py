@@ -78,10 +78,13 @@ class TinySystem:
 
 
 @contextmanager
-def tiny_system(**does: Any) -> Iterator[TinySystem]:
-    """Run the server for the length of a `with` block; it ends with whoever started it, too."""
+def tiny_system(certificates: Path | None = None, **does: Any) -> Iterator[TinySystem]:
+    """Run the server for the length of a `with` block; it ends with whoever started it, too.
+
+    With a folder of certificates it speaks TLS and wants one of its caller; it cannot be controlled then.
+    """
     root = Path(__file__).parents[2]
-    argv = [sys.executable, "-m", "tests.load.server"]
+    argv = [sys.executable, "-m", "tests.load.server", *([str(certificates)] if certificates else [])]
     with subprocess.Popen(argv, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdin is not None
         try:

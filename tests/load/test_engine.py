@@ -116,6 +116,84 @@ def test_how_transactions_end_is_told_apart(
     assert len(result.unfinished) == (20 if outcome == "LATE" else 0)
 
 
+def test_connections_are_used_again_unless_that_is_not_wanted(system: TinySystem, tmp_path: Path) -> None:
+    opened = []
+    for name, keep_alive in (("kept", True), ("closed", False)):
+        (tmp_path / name).mkdir()
+        descriptor, before = system.descriptor(tmp_path / name), system.log()["connections"]
+        wanted = plan("ask", rate=20, seconds=1)
+        folder = tmp_path / name / "run"
+        run(wanted, folder=folder, locustfile=STEADY, descriptor=descriptor, keep_alive=keep_alive)
+        assert outcomes(read(folder)) == {"OK": 20}
+        opened.append(system.log()["connections"] - before - 1)
+    assert opened[0] < 20
+    assert opened[1] == 20
+
+
+CERTIFICATES = """
+openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=tiny-ca
+for who in server client; do
+  openssl req -newkey rsa:2048 -nodes -keyout $who.key -out $who.csr -subj /CN=$who
+  printf "subjectAltName=IP:127.0.0.1" > $who.ext
+  openssl x509 -req -in $who.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out $who.pem -days 2 -extfile $who.ext
+done
+"""
+
+
+@pytest.mark.needs("openssl")
+def test_tls_with_a_private_ca_and_a_client_certificate(tmp_path: Path) -> None:
+    subprocess.run(["sh", "-ec", CERTIFICATES], cwd=tmp_path, check=True, capture_output=True)
+    with tiny_system(tmp_path) as system:
+        results = []
+        for name, auth in (
+            ("known", "{ca: ca.pem, certificate: client.pem, key: client.key}"),
+            ("unknown", "{ca: ca.pem}"),
+        ):
+            path = system.descriptor(tmp_path)
+            text = path.read_text().replace("http://", "https://").replace("{bearer: {file: token}}", auth)
+            path.write_text(text)
+            folder = tmp_path / name
+            run(plan("ask", rate=10, seconds=1), folder=folder, locustfile=STEADY, descriptor=path)
+            results.append(read(folder))
+    assert [outcomes(result) for result in results] == [{"OK": 10}, {"ERROR": 10}]
+
+
+ADAPTER = """
+class Own:
+    def __init__(self, options, addresses):
+        self.seen = {}
+    def submit(self, variant, *, marker, correlation, question, timeout_s):
+        if variant == "invalid":
+            return {"refused": True}
+        if variant == "failing":
+            raise RuntimeError(f"no {marker} today")
+        self.seen[marker] = 0
+        return {"id": marker}
+    def finish(self, variant, id, *, marker, timeout_s):
+        self.seen[id] += 1
+        return {"success": True} if self.seen[id] == 3 else None
+"""
+
+
+def test_a_teams_own_adapter_is_loaded_too(tmp_path: Path) -> None:
+    (tmp_path / "own_adapter.py").write_text(ADAPTER, encoding="utf-8")
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        "readiness: 1\nname: own\nenvironment: staging\nservices: {one: {}}\nworkload: {adapter: own_adapter:Own}\n",
+        encoding="utf-8",
+    )
+    found = []
+    for variant in ("ok", "invalid", "failing"):
+        folder = tmp_path / variant
+        run(plan(variant, rate=20, seconds=1), folder=folder, locustfile=STEADY, descriptor=path)
+        found.append((outcomes(read(folder)), dict(read(folder).errors)))
+    assert found == [
+        ({"OK": 20}, {}),
+        ({"REFUSED": 20}, {}),
+        ({"ERROR": 20}, {"RuntimeError: no {marker} today": 20}),
+    ]
+
+
 def test_a_host_that_is_down_is_a_finding(tmp_path: Path) -> None:
     with socket.socket() as taken:  # bound and not listening: refused, and nobody else can take it
         taken.bind(("127.0.0.1", 0))

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -58,12 +58,12 @@ class Asked:
         results = given["results"] or os.environ.get(RESULTS, "")
         keep_alive = given["keep_alive"] != NO
         if path := os.environ.get(PLAN, ""):
-            plan = read_plan(Path(path))
-            return cls(plan, Path(results) if results else None, True, keep_alive)
+            plan, kept = read_plan(Path(path))
+            return cls(plan, Path(results) if results else None, True, kept)
         plan = plan_for(
             given["profile"] or _default_profile[0],
-            _number(given["rate"], "--load-rate", parse_rate),
-            _number(given["duration"], "--load-duration", lambda text: parse_duration(text).total_seconds()),
+            _number(given["rate"], "--load-rate", parse_rate, "/s"),
+            _number(given["duration"], "--load-duration", lambda text: parse_duration(text).total_seconds(), "s"),
             given["variant"] or "ok",
             arrivals=given["arrivals"] or CONSTANT,
             users=int(_number(given["users"], "--load-users", _count) or 0),
@@ -103,13 +103,14 @@ listeners: Any = locust.events
 listeners.init_command_line_parser.add_listener(add_options)
 
 
-def read_plan(path: Path) -> Plan:
-    """Read a plan file; what is none is a UsageError."""
+def read_plan(path: Path) -> tuple[Plan, bool]:
+    """Read a plan file, and whether it wants connections kept; what is none is a UsageError."""
     try:
-        return from_data(json.loads(path.read_bytes()))
+        data = json.loads(path.read_bytes())
+        return from_data(data), bool(data.get("keep_alive", True))
     except OSError as error:
         raise UsageError(f"{PLAN}: {path}: {error.strerror}; name a plan that exists") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{PLAN}: {path} is no plan of a load run ({error}); write one with readiness.load.plan"
         ) from None
@@ -153,24 +154,14 @@ def _one_of(option: str, allowed: tuple[str, ...]) -> Any:
     return check
 
 
-def _number(text: str, option: str, read: Any) -> float | None:
+def _number(text: str, option: str, read: Callable[[str], float], unit: str = "") -> float | None:
+    """Read a value; a bare number has the unit that the option's help says."""
     if not text:
         return None
     try:
-        return float(
-            read(
-                text
-                if not text.replace(".", "", 1).isdecimal() or option == "--load-users"
-                else _with_unit(text, option)
-            )
-        )
+        return read(f"{text}{unit}" if text.replace(".", "", 1).isdecimal() else text)
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
-
-
-def _with_unit(text: str, option: str) -> str:
-    """A bare number is what the option's help says: a second, or one a second."""
-    return f"{text}/s" if option == "--load-rate" else f"{text}s"
 
 
 def _count(text: str) -> int:

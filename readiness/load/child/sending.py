@@ -14,6 +14,7 @@ from gevent import socket as gsocket
 from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTPSocketPoolResponse
 
 BLOCK_BYTES = 16384
+MAX_BODY_BYTES = 8 << 20
 CONNECT_S = 5.0
 KEPT_S = 1.0
 """How long an idle connection is used again: shorter than usual servers keep one, so that no request meets its end."""
@@ -105,11 +106,15 @@ class Origin:
         except (OSError, HTTPParseError) as error:
             sock.close()
             return Reply(0, error=kind_of(error))
+        status, body = response.status_code, b""
         try:
-            body = response.read()
+            for piece in response:
+                body += piece
+                if len(body) > MAX_BODY_BYTES:
+                    response.release()
+                    return Reply(status, error=f"the answer is longer than {MAX_BODY_BYTES >> 20} MiB")
         except (OSError, HTTPParseError) as error:
-            return Reply(response.status_code, error=kind_of(error))
-        status = response.status_code
+            return Reply(status, error=kind_of(error))
         return Reply(status, body, "", status in (429, 503) and response.get("retry-after") is not None)
 
     def _take(self) -> gsocket.socket | None:
