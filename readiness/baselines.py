@@ -7,40 +7,54 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 
 from readiness.descriptor import Part
-from readiness.errors import Undecidable, UsageError
+from readiness.errors import Undecidable
+from readiness.load.profiles import LONGEST_S
 from readiness.loading import DescriptorFile
 from readiness.records import instant
 from readiness.state import State
 from readiness.templates import fill
 
 FORMAT = 1
+_ANEW = "record it anew: readiness load baseline RUN"
 METRICS = ("agent_response_s", "workflow_completion_s", "utilisation", "throughput_per_s", "error_share")
 """The five that the seed asks for: response of agents, completion of workflows, utilisation, throughput, errors."""
+
+
+_Offset = Annotated[pydantic.FiniteFloat, pydantic.Field(ge=0, le=LONGEST_S)]
+_Amount = Annotated[pydantic.FiniteFloat, pydantic.Field(ge=0)]
 
 
 class Spread(Part):
     """One metric as it was seen: how often, its median, its range and its distribution."""
 
     n: int = pydantic.Field(ge=1)
-    median: float
-    low: float
-    high: float
-    distribution: dict[str, int] = pydantic.Field(min_length=1)
+    median: pydantic.FiniteFloat
+    low: pydantic.FiniteFloat
+    high: pydantic.FiniteFloat
+    distribution: dict[str, pydantic.NonNegativeInt] = pydantic.Field(min_length=1)
     """Bucket → count, `n` in all."""
 
 
 class Samples(Part):
     """The single observations, in the order of their intended starts: what a comparison resamples."""
 
-    offset_s: list[float]
-    latency_s: list[float]
-    broken: list[int]
-    utilisation: list[float] = pydantic.Field(default_factory=list)
+    offset_s: list[_Offset]
+    latency_s: list[_Amount | None]
+    """From the intended start; null for what was refused or not accepted: it has no latency."""
+    broken: list[Annotated[int, pydantic.Field(ge=0, le=1)]]
+    utilisation: list[_Amount] = pydantic.Field(default_factory=list)
+
+    @pydantic.model_validator(mode="after")
+    def _of_one_length(self) -> Samples:
+        counts = {len(self.offset_s), len(self.latency_s), len(self.broken)}
+        if len(counts) > 1:
+            raise ValueError(f"offset_s, latency_s and broken have {', '.join(map(str, sorted(counts)))} entries")
+        return self
 
 
 class Baseline(Part):
@@ -50,7 +64,7 @@ class Baseline(Part):
     """The version of this format: 1."""
     profile: str
     variant: str = "ok"
-    rate: float
+    rate: pydantic.FiniteFloat
     """Arrivals a second."""
     deployment: str
     release: str
@@ -112,10 +126,12 @@ def read_baseline(path: Path) -> Baseline:
         found = Baseline.model_validate(json.loads(path.read_bytes()))
     except (OSError, ValueError, RecursionError) as error:
         first = error.errors()[0] if isinstance(error, pydantic.ValidationError) else None
-        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}" if first else str(error).partition("\n")[0]
-        raise Undecidable(f"{path}: not a baseline: {why}", "record it anew: readiness load baseline RUN") from None
+        why = str(error).partition("\n")[0]
+        if first is not None:
+            why = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+        raise Undecidable(f"{path}: not a baseline: {why}", _ANEW) from None
     if found.baseline != FORMAT:
-        raise UsageError(f"{path}: baseline format {found.baseline} is not {FORMAT}; record it anew")
+        raise Undecidable(f"{path}: its format is {found.baseline}, not {FORMAT}", _ANEW)
     return found
 
 

@@ -19,6 +19,9 @@ from readiness.templates import named_in
 from readiness.waiting import Deadline
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from readiness.load.results import LoadResult
     from readiness.load.runner import Running
     from readiness.load.validity import GeneratorHealth
@@ -56,6 +59,16 @@ class LoadRun:
 
         return invalid(self.result)
 
+    @property
+    def samples(self) -> NDArray[np.void]:
+        """Every transaction (`samples.DTYPE`), by intended start; Undecidable where some were only counted."""
+        if not self.result.raw:
+            raise Undecidable(
+                f"the load run {self.label} sent more than is kept one by one",
+                "READINESS_LOAD_RAW_CAP=<more>, or more processes in the loadtests of the scenario",
+            )
+        return self.result.samples()
+
     def budget(self, metric: str, default: float) -> float:
         """The scenario's budget for a growth (`memory` in MB/h, `descriptors` in 1/h), else the default."""
         return next((one.value for one in self.result.plan.criteria if one.metric == metric), default)
@@ -92,18 +105,8 @@ class LoadTests:
     def plan(self, profile: str, reach: Reach) -> Plan:
         """The plan of a profile: the scenario's numbers, else the deployment's peak rate, else the profile's own."""
         spec = self.specs.get(profile) or LoadTest(profile=profile)
-        peak = reach.file.descriptor.objectives.peak_rate
         try:
-            return plan_for(
-                profile,
-                spec.rate or peak,
-                spec.duration.total_seconds() if spec.duration else None,
-                spec.variant or "ok",
-                spec.thresholds,
-                factor=spec.factor,
-                users=spec.users,
-                workers=spec.processes,
-            )
+            return plan_of(spec, reach.file.descriptor.objectives.peak_rate)
         except UsageError as error:
             raise Undecidable(str(error), f"loadtests of the scenario: {{profile: {profile}, …}}") from None
 
@@ -160,6 +163,20 @@ class LoadTests:
         self.done[label] = run
         self.records.history.append("load", **told(run, gate, reach.file.descriptor))
         return run
+
+
+def plan_of(spec: LoadTest, peak_rate: float | None = None) -> Plan:
+    """Make the plan of what a scenario says of a profile; what cannot be is a UsageError."""
+    return plan_for(
+        spec.profile,
+        spec.rate or peak_rate,
+        spec.duration.total_seconds() if spec.duration else None,
+        spec.variant or "ok",
+        spec.thresholds,
+        factor=spec.factor,
+        users=spec.users,
+        workers=spec.processes,
+    )
 
 
 def locustfile_of(profile: str, spec: LoadTest | None, root: Path) -> Path:

@@ -12,7 +12,7 @@ from readiness.catalogue import all_gates
 from readiness.errors import UsageError
 from readiness.gate import Gate
 from readiness.loading import DescriptorFile, load_descriptor
-from readiness.loadtests import locustfile_of
+from readiness.loadtests import locustfile_of, plan_of
 from readiness.model import Finding
 from readiness.policy import EMBEDDED_POLICY, Policy, check_objectives, load_policy
 from readiness.scenario import LoadTest, Scenario, find_scenario
@@ -127,6 +127,10 @@ def _check_adopted(plan: Plan) -> None:
 def _check_loadtests(plan: Plan) -> None:
     for profile, test in plan.loadtests.items():
         locustfile_of(profile, test, plan.root)
+        try:
+            plan_of(test)
+        except UsageError as error:
+            raise UsageError(f"scenario {plan.scenario.name}: loadtests: {error}") from None
 
 
 def _check_armed(plan: Plan) -> None:

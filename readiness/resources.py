@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from readiness.descriptor import Descriptor, ReplicaLimits, Signal
-from readiness.errors import ReadinessError
+from readiness.errors import ReadinessError, Undecidable
 from readiness.evidence.metrics import Exposed, Snapshot
 from readiness.reach import Reach
 from readiness.waiting import Deadline
@@ -73,21 +74,29 @@ class Resources:
     def series(self, service: str, meaning: str, since_s: float = 0.0) -> tuple[list[float], list[float]]:
         """Instants (wall clock, seconds) and the sum over a service's replicas of memory (bytes) or descriptors.
 
-        An instant at which a replica was not read, or at which another set of them ran than at the end, is left out:
-        a replica that comes or goes is no growth.
+        Only instants count at which the very replicas were read that were read most often together: one that comes
+        or goes, or was not read, is no growth.
         """
         attribute = {MEMORY: "memory_bytes", DESCRIPTORS: "descriptors"}[meaning]
-        sums: dict[float, float] = {}
-        counted: dict[float, int] = {}
-        replicas = self.of(service)
-        for rows in replicas:
-            for row in rows:
+        read: dict[float, dict[str, float]] = {}
+        for name, rows in self.readings.items():
+            for row in rows if self.services[name] == service else ():
                 value = getattr(row, attribute)
                 if value is not None and row.at_s >= since_s:
-                    sums[row.at_s] = sums.get(row.at_s, 0.0) + value
-                    counted[row.at_s] = counted.get(row.at_s, 0) + 1
-        whole = [at for at in sorted(sums) if counted[at] == len(replicas)]
-        return whole, [sums[at] for at in whole]
+                    read.setdefault(row.at_s, {})[name] = value
+        sets = Counter(frozenset(values) for values in read.values())
+        usual = max(sets, key=lambda names: (sets[names], len(names)), default=frozenset())
+        whole = [at for at in sorted(read) if read[at].keys() == usual]
+        return whole, [sum(read[at].values()) for at in whole]
+
+    def unread(self, descriptor: Descriptor, what: str) -> list[str]:
+        """Name the services with a declared limit of `cpu` or `memory` of which fewer replicas were read than run."""
+        attribute = {"cpu": "cpu_s", "memory": "memory_bytes"}[what]
+        limited = [name for name, spec in descriptor.services.items() if getattr(spec.limits, what) is not None]
+        return [name for name in limited if self._read(name, attribute) < descriptor.services[name].replicas]
+
+    def _read(self, service: str, attribute: str) -> int:
+        return sum(any(getattr(row, attribute) is not None for row in rows) for rows in self.of(service))
 
     def peaks(self, descriptor: Descriptor, between: tuple[float, float]) -> list[Peak]:
         """The highest use of each replica in a stretch of time, busiest first; only of what has a declared limit."""
@@ -177,10 +186,15 @@ def read_resources(rows: Sequence[Mapping[str, object]]) -> Resources:
         if isinstance(seconds, int | float) and isinstance(tasks, int | float):
             agents.append((float(at), float(seconds), float(tasks)))
         for name, used in instances.items():
-            services[name] = str(used.get("service", ""))
-            reading = Used(float(at), used.get(CPU), used.get(MEMORY), used.get(DESCRIPTORS))
-            readings.setdefault(name, []).append(reading)
+            if isinstance(used, Mapping):
+                services[name] = str(used.get("service", ""))
+                values = [_number(used.get(meaning)) for meaning in MEANINGS]
+                readings.setdefault(name, []).append(Used(float(at), *values))
     return Resources(services, readings, agents)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _declared(descriptor: Descriptor) -> dict[str, Signal]:
@@ -196,7 +210,12 @@ def _used(descriptor: Descriptor, snapshot: Snapshot) -> Iterator[tuple[str, dic
 
 def _sum(snapshot: Snapshot, descriptor: Descriptor, meaning: str) -> float | None:
     signal = descriptor.signals.get(meaning)
-    return snapshot.sum(signal) if signal is not None and snapshot.knows(signal) else None
+    if signal is None or not snapshot.knows(signal):
+        return None
+    try:
+        return snapshot.sum(signal)
+    except Undecidable:  # a sum without one replica would fall and rise again
+        return None
 
 
 def _value(shown: Exposed, signal: Signal) -> float | None:

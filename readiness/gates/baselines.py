@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from readiness.baselines import FORMAT, METRICS, Baseline, now_text, spread
+from readiness.baselines import FORMAT, METRICS, Baseline, Samples, now_text, spread
 from readiness.deployment import Deployment
 from readiness.gate import at_least, at_most, gate
 from readiness.gates.load_runs import hold_criteria, tell
-from readiness.load.samples import BROKEN, SERVED
+from readiness.load.samples import BROKEN, SERVED, TIMED
 from readiness.loadtests import LoadRun
 from readiness.needs import load, objective, signal, variant
 from readiness.resources import CPU, TASK_SECONDS, TASKS
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PROFILE = "steady"
 _NEEDS = [load(PROFILE), variant("ok"), objective("peak_rate"), *map(signal, (CPU, TASK_SECONDS, TASKS))]
 _FEWEST_REPEATS = 3
+_FEWEST_COMPARED = 20
+_TOO_FEW = "fewer than 5 transactions with a latency"
+_LONGER = f"loadtests of the scenario: {{profile: {PROFILE}, duration: <longer>}}"
 
 
 @gate(
@@ -49,6 +52,7 @@ def the_baseline_has_all_five_metrics(deployment: Deployment) -> None:
     if known is None:
         deployment.note("no baseline yet: the one that this run would record is looked at")
         known = observed(deployment, run)
+        _hold_read(deployment, known)
     deployment.keep("baseline", known.model_dump(mode="json", exclude={"samples"}))
     lacking = known.lacks()
     deployment.measure(
@@ -80,7 +84,10 @@ def the_baseline_has_all_five_metrics(deployment: Deployment) -> None:
 def repeats_of_a_normal_load_agree(deployment: Deployment) -> None:
     """Three repeats of the same normal load agree with each other."""
     run = deployment.load(PROFILE)
-    percent, low, high = variation(run)
+    found = variation(run)
+    if found is None:
+        deployment.undecidable(f"a repeat of the {PROFILE} load has {_TOO_FEW}", _LONGER)
+    percent, low, high = found
     limit = deployment.limit("variation_percent")
     told = f"bootstrap interval {low:.1f} to {high:.1f} % at 95 %"
     deployment.keep("repeats", {"medians_s": _medians(run), "variation_percent": percent, "low": low, "high": high})
@@ -88,7 +95,7 @@ def repeats_of_a_normal_load_agree(deployment: Deployment) -> None:
         deployment.undecidable(
             f"the baseline is unstable: the medians of {len(run.result.stages)} repeats vary by {percent:.1f} % "
             f"(limit {limit.value:g} %, {told})",
-            "a quiet machine, or a longer loadtests: steady",
+            f"a quiet machine, or {_LONGER}",
         )
     deployment.measure("variation_percent", round(percent, 2), limit="variation_percent", detail=told)
 
@@ -127,18 +134,20 @@ def nothing_became_worse_than_the_baseline(deployment: Deployment) -> None:
             f"{now.rate:g}/s of {now.variant}",
             f"loadtests of the scenario: {{profile: {PROFILE}, rate: {known.rate:g}/s}}, or record it anew",
         )
+    assert now.samples is not None
+    fewest = min(len(known.samples.offset_s), len(now.samples.offset_s))
+    if fewest < _FEWEST_COMPARED:
+        deployment.undecidable(
+            f"{fewest} transactions are too few to be compared (fewest: {_FEWEST_COMPARED})", _LONGER
+        )
     from readiness.load.stats.compare import compare
 
     tolerance = deployment.limit("tolerance_percent").value / 100
-    compared = compare(_series(known, deployment), _series(now, deployment), tolerance=tolerance)
+    compared = compare(_series(known.samples), _series(now.samples), tolerance=tolerance)
     worse = [one for one in compared if one.worse]
     for one in compared:
-        deployment.measure(
-            f"{one.metric}_ratio",
-            None if one.ratio is None else round(one.ratio, 3),
-            unit="x",
-            detail=f"{one.low:.3f} to {one.high:.3f} at 95 %" if one.low is not None and one.high is not None else "",
-        )
+        interval = f"{one.low:.3f} to {one.high:.3f} at 95 %"
+        deployment.measure(f"{one.metric}_ratio", round(one.ratio, 3), unit="x", detail=interval)
     deployment.measure(
         "worse_metrics",
         len(worse),
@@ -147,13 +156,24 @@ def nothing_became_worse_than_the_baseline(deployment: Deployment) -> None:
     )
 
 
+def _hold_read(deployment: Deployment, now: Baseline) -> None:
+    """What could not be read is not known: it is no fault of a baseline that is not there yet."""
+    lines = {
+        "agent_response_s": f"signals.{TASK_SECONDS} and signals.{TASKS}: series that services.<service>.metrics shows",
+        "utilisation": f"services.<service>.limits: {{cpu: …}}, and signals.{CPU}: a series that its metrics show",
+    }
+    for metric in now.lacks():
+        deployment.undecidable(f"{metric} could not be observed during the load", lines.get(metric, _LONGER))
+
+
 def observed(deployment: Deployment, run: LoadRun) -> Baseline:
     """What a run of the steady load would record as the baseline."""
     result, descriptor = run.result, deployment.descriptor
     whole = (run.began_s, run.began_s + result.plan.duration_s)
-    samples = result.samples()
+    samples = run.samples
     import numpy as np
 
+    timed = np.isin(samples["outcome"], TIMED)
     served = np.isin(samples["outcome"], SERVED)
     latencies = samples["ended_s"] - samples["intended_s"]
     utilisation = run.resources.utilisation(descriptor, whole)
@@ -179,7 +199,7 @@ def observed(deployment: Deployment, run: LoadRun) -> Baseline:
             "metrics": metrics,
             "samples": {
                 "offset_s": samples["intended_s"].tolist(),
-                "latency_s": latencies.tolist(),
+                "latency_s": [value if has else None for value, has in zip(latencies.tolist(), timed, strict=True)],
                 "broken": np.isin(samples["outcome"], BROKEN).astype(int).tolist(),
                 "utilisation": utilisation,
             },
@@ -187,13 +207,16 @@ def observed(deployment: Deployment, run: LoadRun) -> Baseline:
     )
 
 
-def variation(run: LoadRun) -> tuple[float, float, float]:
-    """The coefficient of variation of the repeats' medians in percent, with a bootstrap interval at 95 %."""
+def variation(run: LoadRun) -> tuple[float, float, float] | None:
+    """The coefficient of variation of the repeats' medians in percent, with a bootstrap interval at 95 %.
+
+    None where there are too few repeats, or too few transactions in one.
+    """
     import numpy as np
 
     repeats = [run.result.latencies_s(stage.name) for stage in run.result.plan.stages]
     if len(repeats) < _FEWEST_REPEATS or min(map(len, repeats)) < 5:
-        return 100.0, 0.0, 100.0
+        return None
     generator = np.random.default_rng(1)
     drawn = [_cov([float(np.median(generator.choice(repeat, len(repeat)))) for repeat in repeats]) for _ in range(500)]
     low, high = np.percentile(drawn, [2.5, 97.5])
@@ -214,27 +237,30 @@ def _cov(values: Sequence[float]) -> float:
 
 def _first_baseline(deployment: Deployment, run: LoadRun) -> str:
     """Record this run as the candidate where it is fit for it; say what was done."""
-    percent, _, _ = variation(run)
+    varies, now = variation(run), observed(deployment, run)
     why = ""
     if run.verdict.outcome != "PASS":
         why = f"the run itself is {run.verdict.outcome}"
-    elif percent > deployment.limit("tolerance_percent").value * 1.5:
-        why = f"its repeats vary by {percent:.0f} %"
+    elif varies is None:
+        why = f"a repeat has {_TOO_FEW}"
+    elif varies[0] > deployment.limit("tolerance_percent").value * 1.5:
+        why = f"its repeats vary by {varies[0]:.0f} %"
+    elif lacking := now.lacks():
+        why = f"it lacks {', '.join(lacking)}"
     if why:
         return f"there is no baseline of the profile {PROFILE} yet, and this run was not recorded as one: {why}"
-    deployment.baselines.record(observed(deployment, run))
+    deployment.baselines.record(now)
     return f"there was no baseline of the profile {PROFILE} yet: this run recorded one; the next is held against it"
 
 
-def _series(baseline: Baseline, deployment: Deployment) -> Series:
+def _series(samples: Samples) -> Series:
+    import numpy as np
+
     from readiness.load.stats.compare import Series
 
-    samples = baseline.samples
-    if samples is None:
-        deployment.undecidable("a baseline without samples cannot be compared")
-    return Series(
-        offset_s=samples.offset_s,
-        latency_s=samples.latency_s,
-        broken=samples.broken,
-        utilisation=samples.utilisation or None,
-    )
+    latencies = np.array([np.nan if value is None else value for value in samples.latency_s])
+    broken = np.array(samples.broken, dtype=bool)
+    served = np.isfinite(latencies) & ~broken
+    seconds = np.floor(np.array(samples.offset_s)).astype(int)
+    per_second = np.bincount(seconds, weights=served).astype(np.float64)
+    return Series(latencies, broken, per_second, np.array(samples.utilisation) if samples.utilisation else None)

@@ -12,7 +12,7 @@ from readiness.gate import at_least, at_most, gate
 from readiness.gates.load_runs import calm_of, first_errors, knee, least_percent, tell
 from readiness.load.criteria import Criterion
 from readiness.load.plan import Plan, Stage
-from readiness.load.samples import BROKEN, Outcome
+from readiness.load.samples import BROKEN, TIMED, Outcome
 from readiness.loadtests import LoadRun
 from readiness.needs import capability, load, objective, procedure, service, signal, variant
 from readiness.operations import PROCEDURE, Operation
@@ -30,6 +30,8 @@ _BEFORE_S, _AFTER_S = 4.0, 3.0
 _LOST_S = 8.0
 """So long after the last loss began the next one begins, in seconds: time to lose, to suffer and to come back."""
 _STARTED_S = 60.0
+_FEWEST_DURING = 20
+"""With fewer the p95 is the slowest of all."""
 
 
 @gate(
@@ -71,7 +73,9 @@ def there_is_room_above_the_peak(deployment: Deployment) -> None:
     )
     peaks = steady.resources.peaks(deployment.descriptor, _whole(steady))
     deployment.keep("peaks", [(peak.instance, peak.what, round(peak.share, 4)) for peak in peaks])
+    unread = {}
     for what in ("cpu", "memory"):
+        unread[what] = steady.resources.unread(deployment.descriptor, what)
         busiest = next((peak for peak in peaks if peak.what == what), None)
         if busiest is None:
             deployment.undecidable(
@@ -84,6 +88,12 @@ def there_is_room_above_the_peak(deployment: Deployment) -> None:
             limit="headroom_percent",
             detail=f"{busiest.instance} used {busiest.share:.0%}",
         )
+    for what, services in unread.items():
+        if services:
+            deployment.undecidable(
+                f"not every replica of {', '.join(services)} showed its {what} during the load",
+                f"services.{services[0]}.metrics: <path>",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +209,7 @@ def _wait_until(deployment: Deployment, wall_s: float) -> None:
 def _judge(deployment: Deployment, run: LoadRun, losses: Sequence[_Loss]) -> None:
     import numpy as np
 
-    samples = run.result.samples()
+    samples = run.samples
     calm_s = calm_of(run.result.latencies_s("before"))
     inside = np.zeros(len(samples), dtype=bool)
     for loss in losses:
@@ -207,6 +217,11 @@ def _judge(deployment: Deployment, run: LoadRun, losses: Sequence[_Loss]) -> Non
         inside |= hit
         _tell_loss(deployment, loss, samples[hit], calm_s)
     during = samples[inside]
+    if len(during) < _FEWEST_DURING:
+        deployment.undecidable(
+            f"{len(during)} transactions during the losses are too few to tell a p95",
+            "objectives.peak_rate: the rate of the busiest hour",
+        )
     bad = int(np.isin(during["outcome"], (*BROKEN, Outcome.SHED)).sum())
     objectives = deployment.descriptor.objectives
     allowed = deployment.limit("unserved_percent").value
@@ -220,7 +235,8 @@ def _judge(deployment: Deployment, run: LoadRun, losses: Sequence[_Loss]) -> Non
         detail=f"{bad} of {len(during)}; lower bound at 95 %; {first_errors(run)}",
     )
     deployment.count(len(during) - bad, len(during))
-    latencies = np.sort(during["ended_s"] - during["intended_s"])
+    timed = during[np.isin(during["outcome"], TIMED)]
+    latencies = np.sort(timed["ended_s"] - timed["intended_s"])
     p95_s = float(latencies[max(0, int(np.ceil(0.95 * len(latencies))) - 1)]) if len(latencies) else None
     shown = None if p95_s is None else round(p95_s, 3)
     told = f"of {len(latencies)} transactions"

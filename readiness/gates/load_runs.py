@@ -99,7 +99,7 @@ def _in_run(run: LoadRun, calm_s: float) -> float | None:
     import numpy as np
 
     began, ended = _offsets(run, "after")
-    samples = run.result.samples()
+    samples = run.samples
     calm, at = 0, began
     while at + WINDOW_S <= ended + 1e-9:
         inside = samples[(samples["intended_s"] >= at) & (samples["intended_s"] < at + WINDOW_S)]
@@ -130,6 +130,12 @@ def _afterwards(deployment: Deployment, run: LoadRun, calm_s: float, limit: str)
 
     left_s = most_s - (time.time() - dropped_s)
     if left_s <= 0:
+        if window() is not None:
+            deployment.undecidable(
+                f"calm had not come back when the run {run.label} ended, and had when it was looked at again, "
+                f"more than {most_s:g} s later",
+                "run this gate alone, or give the profile a longer duration",
+            )
         return None
     try:
         return eventually(window, within=deployment.deadline.within(left_s), until=lambda seen: seen is not None)
@@ -185,7 +191,7 @@ def least_percent(bad: int, of: int) -> float:
 
 def throughput(run: LoadRun, between: tuple[float, float]) -> float:
     """Transactions that ended well a second, between two offsets of the run in seconds."""
-    samples = run.result.samples()
+    samples = run.samples
     ended = samples[(samples["outcome"] == Outcome.OK)]["ended_s"]
     return float(((ended >= between[0]) & (ended < between[1])).sum()) / (between[1] - between[0])
 
@@ -194,7 +200,7 @@ def knee(run: LoadRun) -> float:
     """The most transactions a second that were completed, over any five seconds in a row of the run."""
     import numpy as np
 
-    samples = run.result.samples()
+    samples = run.samples
     ended = np.sort(samples[samples["outcome"] == Outcome.OK]["ended_s"])
     if len(ended) == 0:
         return 0.0

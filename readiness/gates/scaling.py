@@ -19,7 +19,12 @@ from readiness.workload import Transaction
 _NEEDS = [load("scalability"), variant("ok"), scaling(), procedure("scale"), procedure("status")]
 _SETTLE_S = 2.0
 """The first seconds of a run fill the pipeline: nothing can have ended yet."""
+_FEWEST = 4
+"""Transactions after that: with fewer a throughput is chance."""
+_ALL = 0.98
 _RESIZE_RATE = 2.0
+_COEFFICIENTS = 3
+"""The Universal Scalability Law has so many: it takes as many numbers of replicas."""
 _RESIZED_S = 30.0
 """So long after its command ended the new number of replicas may take to show, in seconds."""
 
@@ -63,6 +68,7 @@ def more_replicas_do_more_work(deployment: Deployment) -> None:
     for replicas, run in found.runs.items():
         tell(deployment, run)
         deployment.measure(f"throughput_at_{replicas}", round(found.throughput[replicas], 3), unit="/s")
+    _held_back(deployment, found, fewest)
     share = _efficiency(found, fewest, most)
     told = f"{most} replicas do {found.throughput[most]:.2f}/s, {fewest} do {found.throughput[fewest]:.2f}/s"
     deployment.measure("efficiency", round(share, 3), limit="efficiency", detail=told)
@@ -98,9 +104,11 @@ def doubling_replicas_still_gains(deployment: Deployment) -> None:
     from readiness.load.stats.usl import fit
 
     replicas = sorted(found.throughput)
-    law = fit(replicas, [found.throughput[n] for n in replicas])
-    deployment.measure("contention", round(law.sigma, 4), detail="σ of the Universal Scalability Law")
-    deployment.measure("coherency", round(law.kappa, 5), detail="κ of the Universal Scalability Law")
+    _held_back(deployment, found, replicas[0])
+    if len(replicas) >= _COEFFICIENTS and min(found.throughput.values()) > 0:
+        law = fit(replicas, [found.throughput[n] for n in replicas])
+        deployment.measure("contention", round(law.sigma, 4), detail="σ of the Universal Scalability Law")
+        deployment.measure("coherency", round(law.kappa, 5), detail="κ of the Universal Scalability Law")
     last, most = replicas[-2:]
     gain = found.throughput[most] / found.throughput[last] if found.throughput[last] else 0.0
     per_doubling = gain ** (1 / _doublings(last, most))
@@ -108,11 +116,22 @@ def doubling_replicas_still_gains(deployment: Deployment) -> None:
     deployment.measure("last_gain", round(per_doubling, 3), limit="last_gain", detail=told)
 
 
+def _held_back(deployment: Deployment, found: _Measured, fewest: int) -> None:
+    """UNKNOWN where the fewest replicas did all that was offered: then nothing shows what more of them add."""
+    offered = found.runs[fewest].result.plan.stages[0].rate_from
+    if found.throughput[fewest] >= _ALL * offered:
+        deployment.undecidable(
+            f"{fewest} replicas did all of the {offered:g}/s that they were offered, so their limit was not seen",
+            "scaling.rate_per_replica: <slightly more than one replica can do>",
+        )
+
+
 def _measure(deployment: Deployment) -> _Measured:
     spec = _spec(deployment)
     declared = {name: deployment.descriptor.services[name].replicas for name in spec.services}
     undo = [_scale(name, replicas) for name, replicas in declared.items()]
     runs, done = {}, {}
+    _long_enough(deployment, _plan(deployment, spec, spec.replicas[0]))
     with deployment.change(
         f"scale {', '.join(spec.services)} to {spec.replicas}", undo=undo, witness=lambda: _seen(spec)
     ):
@@ -127,6 +146,16 @@ def _measure(deployment: Deployment) -> _Measured:
             for replicas in (spec.replicas[0], max(declared.values())):
                 _resize(deployment, spec, replicas)
     return _Measured(runs, done, traffic.transactions)
+
+
+def _long_enough(deployment: Deployment, plan: Plan) -> None:
+    arrivals = plan.stages[0].rate_from * (plan.duration_s - _SETTLE_S)
+    if arrivals < _FEWEST:
+        deployment.undecidable(
+            f"{max(0.0, arrivals):.1f} transactions at {_spec(deployment).replicas[0]} replicas are too few to tell a "
+            "throughput",
+            "loadtests of the scenario: {profile: scalability, duration: <longer>}",
+        )
 
 
 def _seen(spec: ScalingSpec) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from readiness.gates import log_probes, log_trails, logs, metrics
+from tests.gates.loaded import Wall
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +15,8 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "_LATE_S", 0.3)
     monkeypatch.setattr(metrics, "_REST_S", 0.05)
     monkeypatch.setattr(metrics, "_LATE_S", {"scrape": 0.3})
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Wall:
+    return Wall().rule(monkeypatch)
