@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 _BEFORE_S, _AFTER_S = 4.0, 3.0
 _LOST_S = 8.0
-"""So long after the last loss began the next one begins, in seconds: time to lose, to suffer and to come back."""
+"""So long after the last loss began the next one begins, in seconds: time to lose, to suffer and to come back.
+
+At a low rate it is longer, up to `_LOST_AT_MOST_S`: two thirds of it must see transactions enough for a p95.
+"""
+_LOST_AT_MOST_S = 60.0
 _STARTED_S = 60.0
 _FEWEST_DURING = 20
 """With fewer the p95 is the slowest of all."""
@@ -146,10 +150,11 @@ def the_peak_is_carried_with_one_replica_less(deployment: Deployment) -> None:
         deployment.undecidable(
             "no service has a second replica that could carry the peak", "services.<service>.replicas: 2"
         )
-    lost_s = _LOST_S * len(replicated)
+    each_s = 1.5 * 1.2 * _FEWEST_DURING / (objectives.peak_rate * len(replicated))
+    each_s = min(max(_LOST_S, each_s), _LOST_AT_MOST_S)
     stages = [
         Stage(name, seconds, objectives.peak_rate, objectives.peak_rate)
-        for name, seconds in (("before", _BEFORE_S), ("lost", lost_s), ("after", _AFTER_S))
+        for name, seconds in (("before", _BEFORE_S), ("lost", each_s * len(replicated)), ("after", _AFTER_S))
     ]
     base = deployment.load_plan("steady")
     promised = Criterion("p95", "at_most", _p95_s(deployment), "s", "lost")
@@ -160,8 +165,9 @@ def the_peak_is_carried_with_one_replica_less(deployment: Deployment) -> None:
         zero_s = eventually(lambda: going.zero_s, within=deployment.deadline.within(_STARTED_S))
         assert zero_s is not None
         for number, name in enumerate(replicated):
-            _wait_until(deployment, zero_s + _BEFORE_S + number * _LOST_S)
-            losses.append(_lose(deployment, name, zero_s, zero_s + _BEFORE_S + (number + 1) * _LOST_S))
+            at_s = zero_s + _BEFORE_S + number * each_s
+            _wait_until(deployment, at_s)
+            losses.append(_lose(deployment, name, zero_s, at_s + each_s * 2 / 3))
 
     run = deployment.load("steady", label="n-1", plan=plan, meanwhile=lose_each)
     tell(deployment, run)
@@ -172,7 +178,7 @@ def the_peak_is_carried_with_one_replica_less(deployment: Deployment) -> None:
 
 
 def _lose(deployment: Deployment, name: str, zero_s: float, until_s: float) -> _Loss:
-    """Kill a replica, keep it down, and start it again in time for the next loss."""
+    """Kill a replica, keep it down until then, and start it again."""
     victim = _victim(deployment, name)
     restored = [Operation(PROCEDURE, "start", {"service": name})]
     began_s = time.time()
@@ -189,7 +195,7 @@ def _lose(deployment: Deployment, name: str, zero_s: float, until_s: float) -> _
             deployment.undecidable(
                 f"{victim.name} could not be kept down: {ran.told()}", "procedures.stop must end with 0"
             )
-        _wait_until(deployment, until_s - _LOST_S / 3)
+        _wait_until(deployment, until_s)
     return _Loss(name, began_s - zero_s, time.time() - zero_s)
 
 

@@ -100,7 +100,7 @@ def performance(**changes: Any) -> dict[str, Any]:
         there[f"services__{service}__metrics"] = "/metrics"
     for name in ("scale", "stop", "fill", "unfill", "sla", "status"):
         there[f"procedures__{name}"] = {"run": [name], "within": "5m"}
-    return described(**there, **changes)
+    return described(**{**there, **changes})
 
 
 class _Loads(LoadTests):
@@ -147,7 +147,7 @@ class Loaded(Deployment):
         self._reach = cast("Any", SimpleNamespace(file=file, target=self))
         self._facts = SharedFacts(cast("Any", None), records, loads)
         self.fleet = [self._replica(service, n) for service in ("front", "worker") for n in (1, 2)]
-        self.held, self.log = 0, list[Transaction]()
+        self.held, self.sent, self.log = 0, 0, list[Transaction]()
         self.ran: list[str] = []
 
     def _replica(self, service: str, n: int) -> Instance:
@@ -226,7 +226,8 @@ class Loaded(Deployment):
         self.clock.sleep(0.1)
         latency_s = self.scene.latency_s(self.clock.now_s - self.began_s)
         meant: Any = "failure" if variant == "failing" else "success"
-        one = Transaction(variant, f"rd-{len(self.log)}", accepted=True, outcome=meant, meant=meant)
+        self.sent += 1
+        one = Transaction(variant, f"rd-{self.sent}", accepted=True, outcome=meant, meant=meant)
         return self.scene.sent(replace(one, ended_at=datetime.now(UTC), latency_s=latency_s))
 
     @contextmanager

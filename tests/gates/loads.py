@@ -74,9 +74,9 @@ def capacity_of(rate: float) -> Samples:
     """A deployment that completes at most so many a second, one after the other."""
 
     def sampled(plan: Plan) -> NDArray[np.void]:
-        samples = calm(plan)
-        earliest = np.arange(1, len(samples) + 1) / rate
-        samples["ended_s"] = np.maximum.accumulate(np.maximum(samples["ended_s"], earliest))
+        samples, free_s = calm(plan), 0.0
+        for number, alone_s in enumerate(samples["ended_s"].tolist()):
+            free_s = samples["ended_s"][number] = max(alone_s, free_s + 1 / rate)
         return samples
 
     return sampled
