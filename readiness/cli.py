@@ -11,11 +11,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from readiness import nexus_command
+from readiness import load_commands, nexus_command
 from readiness.errors import ReadinessError, UsageError
 
 USAGE = 4
-DEPLOYMENT = "READINESS_DEPLOYMENT"
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app = typer.Typer(
@@ -23,6 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="May this deployment go to production? `pytest --readiness` answers; these commands help around it.",
 )
+
+app.add_typer(load_commands.app, name="load")
 
 
 @app.callback(invoke_without_command=True)
@@ -65,7 +66,7 @@ def check(
     """Validate a descriptor, then reach everything that it names; one line a problem."""
     from readiness.checking import problems
 
-    found, said = problems(_deployment(file))
+    found, said = problems(nexus_command.deployment_in_use(file))
     for problem in found:
         typer.echo(problem)
     typer.echo(said)
@@ -126,7 +127,7 @@ def heal(
     """Undo what an earlier run left broken."""
     from readiness.healing import heal_deployment
 
-    _leave(0 if heal_deployment(_deployment(deployment), dry_run=dry_run, tell=typer.echo) else 1)
+    _leave(0 if heal_deployment(nexus_command.deployment_in_use(deployment), dry_run=dry_run, tell=typer.echo) else 1)
 
 
 @app.command()
@@ -163,18 +164,6 @@ def main() -> NoReturn:
         if told is None:
             raise
         _fail(f"{told().rstrip('.')}; see readiness --help", USAGE)
-
-
-def _deployment(given: Path | None) -> Path:
-    """The descriptor given, else that of the environment, else that of the last `readiness up`."""
-    if given is not None:
-        return given
-    if named := os.environ.get(DEPLOYMENT):
-        return Path(named)
-    running = nexus_command.running()
-    if running is None:
-        raise UsageError(f"no deployment: name its descriptor, set {DEPLOYMENT}, or start one with `readiness up`")
-    return running
 
 
 def _write_pages(pages: Mapping[str, str], into: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from readiness.errors import UsageError
+
+DEPLOYMENT = "READINESS_DEPLOYMENT"
 COMMAND = (sys.executable, "-m", "readiness.nexus")
 _STATUS_WITHIN_S = 30.0
 _WRONG_USAGE = 2
@@ -43,3 +47,15 @@ def running() -> Path | None:
         return None
     lines = done.stdout.strip().splitlines()
     return Path(lines[-1]) if done.returncode == 0 and lines else None
+
+
+def deployment_in_use(given: Path | None) -> Path:
+    """The descriptor given, else that of the environment, else that of the last `readiness up`; else a UsageError."""
+    if given is not None:
+        return given
+    if named := os.environ.get(DEPLOYMENT):
+        return Path(named)
+    last = running()
+    if last is None:
+        raise UsageError(f"no deployment: name its descriptor, set {DEPLOYMENT}, or start one with `readiness up`")
+    return last

@@ -26,6 +26,8 @@ LAYERS: list[set[str]] = [
         "failing",
         "heartbeat",
         "nexus_command",
+        "load_commands",
+        "load_target",
         "reference",
     },
     {"gates"},

@@ -82,6 +82,10 @@ class LoadResult:
         """Give what was only counted, beyond the raw cap."""
         return self._rollups
 
+    def timed(self) -> NDArray[np.bool_]:
+        """Tell which of the raw records have a latency, shape (n,)."""
+        return np.isin(self._samples["outcome"], TIMED)
+
     def latencies_s(self, stage: str | None = None) -> NDArray[np.float64]:
         """Give the raw latencies from the intended start in seconds, shape (n,), by intended start."""
         kept = _timed(self._of(stage))

@@ -101,12 +101,12 @@ def test_without_a_command_it_shows_what_there_is(
 def test_without_a_deployment_it_says_how_to_name_one(
     tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(cli.DEPLOYMENT, raising=False)
+    monkeypatch.delenv(nexus_command.DEPLOYMENT, raising=False)
     monkeypatch.setattr(nexus_command, "running", lambda: None)
     code, _, err = run(capsys, monkeypatch, "heal")
     assert code == 4
     assert "READINESS_DEPLOYMENT" in err
-    monkeypatch.setenv(cli.DEPLOYMENT, str(tiny / "readiness.yaml"))
+    monkeypatch.setenv(nexus_command.DEPLOYMENT, str(tiny / "readiness.yaml"))
     assert run(capsys, monkeypatch, "heal") == (0, "nothing is open on tiny\n", "")
 
 
