@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from readiness.errors import UsageError
+from readiness.loadtests import locustfile_of, plan_of
 from readiness.model import Mode, Risk
+from readiness.plan import make_plan
 from readiness.scenario import Scenario, find_scenario
 from tests.data.samples import GATE
 
@@ -65,7 +67,18 @@ def test_nothing_selected_is_told() -> None:
         ("gates: ['!']", "selects nothing"),
         ("gates: []", "one or more items"),
         ("gates: blocking", "allowed: a list"),
-        ("gates: ['*']\nloadtests: [x.py]", "this version runs gates alone"),
+        ("gates: ['*']\nexperiments: [x.yaml]", "this version runs gates and load tests"),
+        ("gates: ['*']\nloadtests: [x.py]", "allowed: a mapping"),
+        ("gates: ['*']\nloadtests: [{rate: 2/s}]", "profile"),
+        ("gates: ['*']\nloadtests: [{profile: steady, raet: 2/s}]", "did you mean 'rate'?"),
+        ("gates: ['*']\nloadtests: [{profile: steady, rate: 0}]", "0 is not a rate"),
+        ("gates: ['*']\nloadtests: [{profile: steady, rate: 0/s}]", "'0/s' is not a rate"),
+        ("gates: ['*']\nloadtests: [{profile: steady, duration: 30}]", "30 is not a duration"),
+        ("gates: ['*']\nloadtests: [{profile: spike, factor: 1}]", "greater than 1"),
+        ("gates: ['*']\nloadtests: [{profile: steady, processes: 0}]", "greater than or equal to 1"),
+        ("gates: ['*']\nloadtests: [{profile: steady, thresholds: {p95: '<= 2'}}]", "no unit; allowed: ms, s, m"),
+        ("gates: ['*']\nloadtests: [{profile: steady, thresholds: {p96: '<= 2s'}}]", "'p96' is not measured"),
+        ("gates: ['*']\nloadtests: [{profile: steady}, {profile: steady}]", "'steady' is given twice"),
         ("gates: ['*']\ntime_budget: 30", "30 is not a duration"),
         ("gates: ['*']\npillar_floor: 60", "60 is not a share"),
         ("gates: ['*']\ntreshold: 1", "did you mean 'threshold'?"),
@@ -92,6 +105,34 @@ def test_the_scenarios_that_come_along(tmp_path: Path, name: str, threshold: flo
     scenario = find_scenario(name, tmp_path)
     assert (scenario.name, scenario.threshold, scenario.pillar_floor) == (name, threshold, 0.6)
     assert {gate.mode for gate in scenario.choose(GATES)} == modes
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ("{profile: soak}", "profile 'soak' has no Locust file; known: steady, stress, spike,"),
+        ("{profile: steady, file: mine/load.py}", "mine/load.py is no file under"),
+        ("{profile: stress, thresholds: {befor.p95: '<= 2s'}}", "names no stage of it; known: before, ramp, overload"),
+        ("{profile: steady, rate: 1000000/s}", "rate 1e+06; allowed: more than 0 to 100000"),
+        ("{profile: steady, duration: 30d}", "duration 2.592e+06; allowed: more than 0 to 604800"),
+    ],
+)
+def test_a_load_that_cannot_be_is_told_before_anything_is_touched(tmp_path: Path, entry: str, told: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"name: mine\nthreshold: 0.7\ngates: ['*']\nloadtests: [{entry}]\n")
+    with pytest.raises(UsageError) as caught:
+        make_plan({"scenario": str(path)}, tmp_path)
+    assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_locust_file_of_ones_own_is_found(tmp_path: Path) -> None:
+    (tmp_path / "soak.py").write_text("")
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\nthreshold: 0.7\ngates: ['*']\nloadtests: [{profile: steady, file: soak.py, rate: 90/m}]\n"
+    )
+    plan = make_plan({"scenario": "mine.yaml"}, tmp_path)
+    assert locustfile_of("steady", plan.loadtests["steady"], tmp_path) == tmp_path / "soak.py"
+    assert plan_of(plan.loadtests["steady"], peak_rate=7).stages[0].rate_from == 1.5
 
 
 def test_the_users_own_come_first(tmp_path: Path) -> None:
