@@ -58,6 +58,5 @@ def reassign(db: Connection, release: str, successor: str) -> int:
     return int(moved.rowcount)
 
 
-def _ordered_by(db: Connection, caller: str) -> list[dict[str, str]]:
-    ordered = select(workflows.c.id, workflows.c.status).where(workflows.c.caller == caller)
-    return [{"id": row.id, "status": row.status} for row in db.execute(ordered.order_by(workflows.c.created_at))]
+def _ordered_by(db: Connection, caller: str) -> list[str]:
+    return list(db.scalars(select(workflows.c.id).where(workflows.c.caller == caller).order_by(workflows.c.created_at)))
