@@ -130,7 +130,7 @@ def find_breakpoint(
     from readiness.load import tables
     from readiness.load.results import read
     from readiness.load.stats.breakpoint import search
-    from readiness.load.sustained import THRESHOLDS, held, step_plan
+    from readiness.load.sustained import GROWTH, THRESHOLDS, cautious, held, step_plan
     from readiness.load_target import find_target
 
     low, high, step_s = _rate("--rate-from", rate_from), _rate("--rate-to", rate_to), _seconds("--step", step)
@@ -155,7 +155,10 @@ def find_breakpoint(
         raise UsageError(f"load breakpoint: {error}") from None
     except Undecidable as error:
         raise Undecidable(f"load breakpoint: {error}; {error.remedy}") from None
-    _say(tables.bracketed(bracket))
+    _say(tables.bracketed(cautious(bracket)))
+    typer.echo(
+        f"the lower end is {GROWTH:.0%} below the highest rate that was held: a queue that grows slower is not seen"
+    )
     _leave(0 if bracket.lo else 1)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from readiness.load.criteria import parse
 from readiness.load.plan import Plan, Stage
 from readiness.load.results import LoadResult
+from readiness.load.stats.breakpoint import Bracket
 from readiness.load.stats.leak import slope
 from readiness.load.verdict import LoadOutcome, judge
+from readiness.thresholds import parse
 
 THRESHOLDS: Mapping[str, str] = {"p95": "<= 2s", "errors": "<= 1%", "shed": "<= 1%"}
 """What a rate that is held keeps, where nothing else is asked."""
@@ -33,6 +35,11 @@ def held(result: LoadResult) -> bool | None:
     if verdict.outcome is LoadOutcome.INVALID:
         return None
     return verdict.outcome is LoadOutcome.PASS and not grows(result)
+
+
+def cautious(found: Bracket) -> Bracket:
+    """Lower a bracket's lower end by what `grows` cannot see: at 1 % above its capacity a system still seems to hold."""
+    return replace(found, lo=found.lo / (1 + GROWTH))
 
 
 def grows(result: LoadResult) -> bool:
