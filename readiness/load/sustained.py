@@ -38,7 +38,7 @@ def held(result: LoadResult) -> bool | None:
 
 
 def cautious(found: Bracket) -> Bracket:
-    """Lower a bracket's lower end by what `grows` cannot see: at 1 % above its capacity a system still seems to hold."""
+    """Lower a bracket's lower end by what `grows` cannot see: a queue that gets longer by less than 1 %."""
     return replace(found, lo=found.lo / (1 + GROWTH))
 
 
