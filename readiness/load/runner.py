@@ -12,6 +12,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -145,10 +146,19 @@ def _argv(plan: Plan, locustfile: Path, processes: int) -> list[str]:
     argv += ["--exit-code-on-error", "0"]
     if processes > 1:
         argv += ["--processes", str(processes), "--expect-workers-max-wait", f"{BEGINS_WITHIN_S:.0f}"]
+        # Locust's own port is one for all: workers of two runs on a machine would register with either's master
+        host, port = "127.0.0.1", str(_free_port())
+        argv += ["--master-bind-host", host, "--master-bind-port", port, "--master-host", host, "--master-port", port]
     if plan.model == CLOSED:
         argv += ["--users", str(plan.users), "--spawn-rate", str(min(100, plan.users))]
         argv += ["--stop-timeout", f"{plan.drain_s:.0f}"]
     return argv
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _write_plan(folder: Path, plan: Plan, **more: object) -> None:

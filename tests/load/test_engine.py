@@ -279,6 +279,11 @@ def locust(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
         (["--load-rate", "0"], "--load-rate: '0/s' is not a rate"),
         (["--load-duration", "soon"], "--load-duration: 'soon' is not a duration"),
         (["--load-users", "-3"], "--load-users: '-3' is no number of users"),
+        (
+            ["--host", "ftp://127.0.0.1"],
+            "--host 'ftp://127.0.0.1' is no address; write http://NAME:PORT or https://NAME",
+        ),
+        (["--host", "127.0.0.1:9", "--processes", "2"], "--host '127.0.0.1:9' is no address; write http://NAME:PORT"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_4(argv: list[str], line: str) -> None:
@@ -324,10 +329,14 @@ def free_port() -> int:
     return number
 
 
-def test_a_worker_of_a_master_that_is_killed_is_missing_in_the_end(system: TinySystem, tmp_path: Path) -> None:
+@contextlib.contextmanager
+def master_and_two_workers(
+    system: TinySystem, tmp_path: Path, seconds: float
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """A distributed run over loopback, as it would be over machines."""
     folder, port = tmp_path / "run", str(free_port())
     folder.mkdir()
-    promised = plan("ask", rate=50, seconds=4, workers=2, drain_s=2.0)
+    promised = plan("ask", rate=50, seconds=seconds, workers=2, drain_s=10.0)
     (folder / "plan.json").write_text(json.dumps(to_data(promised)), encoding="utf-8")
     environment = {
         **os.environ,
@@ -355,11 +364,34 @@ def test_a_worker_of_a_master_that_is_killed_is_missing_in_the_end(system: TinyS
         for process in started:
             stack.callback(process.kill)
         eventually(lambda: all(path.stat().st_size for path in both(folder)), within=PATIENCE_S)
+        yield started
+
+
+def test_a_worker_that_is_killed_is_missing_in_the_end(system: TinySystem, tmp_path: Path) -> None:
+    with master_and_two_workers(system, tmp_path, seconds=4) as started:
         os.kill(started[2].pid, signal.SIGKILL)
         assert started[0].wait(PATIENCE_S) == 0
-    result = read(folder)
+    result = read(tmp_path / "run")
     assert (result.workers_expected, result.workers_ended) == (2, 1)
     assert 100 <= result.total.started < 200
+
+
+def last_beat_s(beats: Path) -> float:
+    """Seconds since the run's zero at a worker's last beat."""
+    whole = [json.loads(line) for line in beats.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return max((float(beat["at_s"]) for beat in whole if "at_s" in beat), default=0.0)
+
+
+def test_a_worker_that_stood_still_sends_its_share_all_the_same(system: TinySystem, tmp_path: Path) -> None:
+    """Locust takes it for missing, hands its users to the other one, and later back."""
+    with master_and_two_workers(system, tmp_path, seconds=10) as started:
+        os.kill(started[2].pid, signal.SIGSTOP)
+        beats = [tmp_path / "run" / f"worker-{number}.beats.jsonl" for number in (0, 1)]
+        eventually(lambda: max(map(last_beat_s, beats)), within=PATIENCE_S, until=lambda at_s: at_s > 6.0)
+        os.kill(started[2].pid, signal.SIGCONT)
+        assert started[0].wait(PATIENCE_S) == 0
+    result = read(tmp_path / "run")
+    assert (result.workers_ended, result.total.started, result.stopped) == (2, 500, False)
 
 
 def test_no_process_outlives_a_parent_that_is_killed(system: TinySystem, tmp_path: Path) -> None:

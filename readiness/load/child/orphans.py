@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import gevent
 
 PARENT = "READINESS_LOAD_PARENT"
 """Set by whoever starts a load run and wants it to end with it: the pid."""
-WATCH_S = 0.5
+WATCH_S, ENDS_WITHIN_S = 0.5, 5.0
 
 _FIRST = os.getpid()
 
 
 def end_with_parent() -> None:
-    """Watch the parent where the environment asks for it; a process that Locust forked watches the one it came from.
+    """Watch whoever started this process: a worker that Locust forked always, else where the environment asks for it.
 
+    Locust itself leaves forked workers alone for a minute when their master ends in its first second (wrong usage).
     The kernel's own signal (PR_SET_PDEATHSIG) is not used: it comes when the *thread* ends that started the process.
     """
     named = os.environ.get(PARENT, "")
-    if not named.isdecimal():
-        return
-    gevent.spawn_raw(_watch, int(named) if os.getpid() == _FIRST else _FIRST)
+    if os.getpid() != _FIRST:
+        gevent.spawn_raw(_watch, _FIRST)
+    elif named.isdecimal():
+        gevent.spawn_raw(_watch, int(named))
 
 
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         gevent.sleep(WATCH_S)
+    os.kill(os.getpid(), signal.SIGTERM)  # Locust's own end, so that what is in flight is written
+    gevent.sleep(ENDS_WITHIN_S)
     os._exit(1)

@@ -87,7 +87,7 @@ class Session:
         plan = Asked.read(options).plan
         if not self.ours and plan.model != CLOSED:
             raise UsageError("a locustfile of your own is a closed model; give the plan users, or use loadtests/*.py")
-        if self.ours and not isinstance(self.runner, MasterRunner):
+        if self.ours and (self._file is None or not isinstance(self.runner, MasterRunner)):
             transactor(self._file, getattr(options, "host", "") or "", plan.variant, True, self._redactor)
 
     def ask(self) -> Asked:

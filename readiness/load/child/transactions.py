@@ -160,7 +160,10 @@ class HostTransactor:
 
     def __init__(self, host: str, keep_alive: bool) -> None:
         self.marker = Markers()
-        url = host if urlsplit(host).path else f"{host}/"
+        parts = urlsplit(host)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(f"--host {host!r} is no address; write http://NAME:PORT or https://NAME")
+        url = host if parts.path else f"{host}/"
         self._origin = Origin(url, None, keep_alive)
         self._request = raw_request("GET", url, {}, b"", keep_alive)
 
