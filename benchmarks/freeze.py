@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._freezing import Freezing, freezing
 from benchmarks._stock import PACED, stock
 from readiness.load.profiles import plan_for
 from readiness.load.results import LoadResult, read
 from readiness.load.runner import run
-from tests.load.system import TinySystem, tiny_system
 
 LOADTEST = Path(__file__).parents[1] / "loadtests" / "volume.py"
 QUANTILES = (0.95, 0.99, 0.999)
@@ -38,18 +38,19 @@ def nearest_rank(ordered: NDArray[np.float64], q: float) -> float:
     return float(ordered[max(0, math.ceil(q * ordered.size - 1e-9) - 1)])
 
 
-def ours(system: TinySystem, folder: Path, rate: float, seconds: float, processes: int) -> bool:
+def ours(system: Freezing, folder: Path, rate: float, seconds: float, processes: int) -> bool:
     folder.mkdir()
-    plan = plan_for("volume", rate, seconds, "ask", workers=processes)
+    plan = plan_for("volume", rate, seconds, workers=processes)
     run(
         plan,
         folder=folder / "run",
         locustfile=LOADTEST,
-        descriptor=system.descriptor(folder),
+        descriptor=None,
+        host=system.url,
         processes=processes,
     )
     result = read(folder / "run")
-    true = truth(result, [(began, ended) for began, ended in system.log()["freezes"]])
+    true = truth(result, system.freezes())
     print(f"{processes} process(es): {result.total.started} of {result.total.planned} sent, {result.total.ok} served")
     good = True
     for q in QUANTILES:
@@ -64,7 +65,7 @@ def ours(system: TinySystem, folder: Path, rate: float, seconds: float, processe
     return good
 
 
-def theirs(system: TinySystem, folder: Path, rate: float, seconds: float, users: int) -> None:
+def theirs(system: Freezing, folder: Path, rate: float, seconds: float, users: int) -> None:
     prefix = folder / "stats"
     with stock(
         PACED.format(each=rate / users), folder, system.url, users, "-t", f"{seconds:.0f}s", "--csv", str(prefix)
@@ -85,9 +86,9 @@ def main() -> int:
     good = True
     with tempfile.TemporaryDirectory() as home:
         for processes in (1, 2):
-            with tiny_system(freeze_s=_FREEZE_S, every_s=_EVERY_S) as system:
+            with freezing(Path(home) / f"server-{processes}", _FREEZE_S, _EVERY_S) as system:
                 good &= ours(system, Path(home) / f"ours-{processes}", given.rate, given.seconds, processes)
-        with tiny_system(freeze_s=_FREEZE_S, every_s=_EVERY_S) as system:
+        with freezing(Path(home) / "server-stock", _FREEZE_S, _EVERY_S) as system:
             theirs(system, Path(home) / "stock", given.rate, given.stock_seconds, 4)
     print(f"p99 and p99.9 within {TOLERANCE:.0%} of the truth: {'yes' if good else 'NO'}")
     return 0 if good else 1

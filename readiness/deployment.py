@@ -21,7 +21,7 @@ from readiness.inventory import ComponentCount, inventory
 from readiness.judgement import Judgement, Records
 from readiness.load.plan import Plan
 from readiness.loading import DescriptorFile
-from readiness.loadtests import LoadRun
+from readiness.loadrun import LoadRun
 from readiness.model import GateInfo, Mode
 from readiness.operations import Change, Operation, kill_operation
 from readiness.procedures import Ran, effect_of

@@ -11,7 +11,7 @@ from readiness.load.merging import SecondRow, StageResult
 from readiness.load.plan import FILE
 from readiness.load.results import LoadResult
 from readiness.load.verdict import Measured
-from readiness.loadtests import LoadRun
+from readiness.loadrun import LoadRun
 from readiness.units import format_duration
 
 SECONDS_SHOWN = 7200

@@ -11,11 +11,11 @@ from pydantic import Field, field_validator
 
 from readiness.descriptor import Duration, Part, Rate, Share
 from readiness.errors import UsageError
-from readiness.load.criteria import parse
 from readiness.loading import load
 from readiness.loading.documents import shown
 from readiness.loading.mistakes import nearest
 from readiness.model import GateInfo, Mode, Risk
+from readiness.thresholds import parse
 
 _PACKAGE = Path(__file__).resolve().parent
 _KEYWORDS = {

@@ -35,7 +35,7 @@ LAYERS: list[set[str]] = [
     {"report"},
     {"session"},
     {"deployment"},
-    {"digest", "facts", "attempts", "inventory"},
+    {"digest", "facts", "attempts", "inventory", "loadtests", "loadtelling", "loadrun", "resources", "baselines"},
     {"reach", "reachability", "executor", "judgement", "traffic"},
     {"operations"},
     {"load"},
@@ -47,7 +47,7 @@ LAYERS: list[set[str]] = [
     {"loading", "records", "redaction", "signals", "pillars", "wording", "templates", "answers"},
     {"descriptor"},
     {"score"},
-    {"waiting", "together", "errors", "units"},
+    {"waiting", "together", "errors", "units", "thresholds"},
     {"model"},
 ]
 

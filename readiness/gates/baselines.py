@@ -10,7 +10,7 @@ from readiness.deployment import Deployment
 from readiness.gate import at_least, at_most, gate
 from readiness.gates.load_runs import hold_criteria, tell
 from readiness.load.samples import BROKEN, SERVED, TIMED
-from readiness.loadtests import LoadRun
+from readiness.loadrun import LoadRun
 from readiness.needs import load, objective, signal, variant
 from readiness.resources import CPU, TASK_SECONDS, TASKS
 

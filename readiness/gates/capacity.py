@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from readiness.deployment import Deployment
 from readiness.gate import at_least, at_most, gate
 from readiness.gates.load_runs import calm_of, first_errors, knee, least_percent, tell
-from readiness.load.criteria import Criterion
 from readiness.load.plan import Plan, Stage
 from readiness.load.samples import BROKEN, TIMED, Outcome
-from readiness.loadtests import LoadRun
+from readiness.loadrun import LoadRun
 from readiness.needs import capability, load, objective, procedure, service, signal, variant
 from readiness.operations import PROCEDURE, Operation
 from readiness.resources import CPU, MEMORY
 from readiness.target import Instance, Kills
+from readiness.thresholds import Criterion
 from readiness.waiting import eventually
 
 if TYPE_CHECKING:

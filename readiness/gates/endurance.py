@@ -5,7 +5,7 @@ from __future__ import annotations
 from readiness.deployment import Deployment
 from readiness.gate import at_most, gate
 from readiness.gates.load_runs import hold_criteria, tell
-from readiness.loadtests import LoadRun
+from readiness.loadrun import LoadRun
 from readiness.needs import load, signal, variant
 from readiness.resources import DESCRIPTORS, MEMORY
 

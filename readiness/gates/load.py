@@ -18,7 +18,7 @@ from readiness.gates.load_runs import (
 )
 from readiness.inventory import ComponentCount
 from readiness.load.plan import OPEN, Plan
-from readiness.loadtests import LoadRun
+from readiness.loadrun import LoadRun
 from readiness.needs import load, objective, procedure, variant, volume
 from readiness.operations import PROCEDURE, Operation
 

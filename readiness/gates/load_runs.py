@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from readiness.deployment import Deployment
 from readiness.load.samples import Outcome
-from readiness.loadtests import LoadRun
+from readiness.loadrun import LoadRun
 from readiness.together import at_once
 from readiness.waiting import NotInTime, eventually
 from readiness.workload import Transaction

@@ -10,7 +10,7 @@ from readiness.descriptor import ScalingSpec
 from readiness.gate import at_least, at_most, gate
 from readiness.gates.load_runs import tell, throughput
 from readiness.load.plan import Plan, Stage
-from readiness.loadtests import LoadRun
+from readiness.loadrun import LoadRun
 from readiness.needs import load, procedure, scaling, variant
 from readiness.operations import PROCEDURE, Operation
 from readiness.waiting import NotInTime, eventually

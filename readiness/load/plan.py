@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from readiness.load.criteria import Criterion
+from readiness.thresholds import Criterion
 
 if TYPE_CHECKING:
     import numpy as np

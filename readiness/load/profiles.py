@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from readiness.errors import UsageError
-from readiness.load.criteria import Criterion, parse
 from readiness.load.plan import CLOSED, CONSTANT, OPEN, POISSON, Plan, Stage
+from readiness.thresholds import Criterion, parse
 
 LONGEST_S = 7 * 86400.0
 FASTEST_PER_S = 100_000.0

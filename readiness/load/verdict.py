@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
-from readiness.load.criteria import GROWTHS, LATENCIES, Criterion
 from readiness.load.merging import rank
 from readiness.load.results import LoadResult
 from readiness.load.samples import BROKEN, SERVED, TIMED, Outcome
 from readiness.load.validity import LIMITS, Flaw, GeneratorLimits, flaws
+from readiness.thresholds import GROWTHS, LATENCIES, Criterion
 from readiness.units import format_duration
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from readiness.load.plan import Plan, Stage
 from readiness.load.results import read
 from readiness.load.samples import Outcome as End
 from readiness.load.verdict import judge
+from readiness.loadrun import LoadRun
 from readiness.loadtelling import limited_by, told
-from readiness.loadtests import LoadRun
 from readiness.redaction import Redactor
 from readiness.report.load_record import Load as Reported
 from readiness.resources import CPU, MEMORY, read_resources

@@ -30,7 +30,8 @@ from readiness.load.plan import Plan
 from readiness.load.results import read
 from readiness.load.verdict import judge as judge_load
 from readiness.loading import DescriptorFile
-from readiness.loadtests import LoadRun, LoadTests
+from readiness.loadrun import LoadRun
+from readiness.loadtests import LoadTests
 from readiness.model import Measurement, Outcome
 from readiness.operations import Change, Operation
 from readiness.procedures import Ran

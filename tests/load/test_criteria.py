@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readiness.load.criteria import METRICS, Criterion, parse
+from readiness.thresholds import METRICS, Criterion, parse
 
 
 @pytest.mark.parametrize(

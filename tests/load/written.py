@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from readiness.load.criteria import parse
 from readiness.load.plan import Plan, Stage, to_data
 from readiness.load.recorder import Recorder
 from readiness.load.samples import DTYPE, Outcome
+from readiness.thresholds import parse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ from readiness.redaction import Redactor
 
 LAG_PROBE_S = 0.005
 BEAT_S = 0.5
+TELL_S, TELL_AT_ONCE = 0.05, 16
+IN_FLIGHT = "in flight when the run ended"
 COMPLETE, STOPPED = "complete", "stopped"
 _BAD = frozenset({Outcome.FAILURE, Outcome.SHED, Outcome.ERROR, Outcome.LATE, Outcome.CENSORED})
 
@@ -44,12 +47,15 @@ class Run:
         self._stages = plan.stage_of(self._due).tolist()
         self._edges = np.cumsum([stage.duration_s for stage in plan.stages]).tolist()
         self._in_flight: dict[int, tuple[Flight, Any]] = {}
-        self._empty = Event()
+        self._all_done = Event()
+        self._done = 0
         self._claimed = False
         self._complete = False
         self.started = 0
         self.over = Event()
         """Set when everything of this process is recorded."""
+        self._to_tell: deque[tuple[str, str, float, int, str]] = deque()
+        gevent.spawn_raw(self._tell)
         if recorder is not None:
             gevent.spawn_raw(self._beat)
 
@@ -68,6 +74,8 @@ class Run:
         for due_s, stage in zip(self._due.tolist(), self._stages, strict=True):
             while (wait_s := due_s - clock()) > 0:  # a sleep may end early: the loop's clock lags behind this one
                 sleep(wait_s)
+            if self.over.is_set():
+                return
             self.started += 1
             spawn(self._one, self.started, due_s, stage)
         self.drain()
@@ -86,9 +94,9 @@ class Run:
         while (left_s := self.plan.duration_s - self.clock()) > 0:
             gevent.sleep(left_s)
         until_s = self.plan.duration_s + self.plan.drain_s
-        while self._in_flight and self.clock() < until_s:
-            self._empty.clear()
-            self._empty.wait(min(1.0, max(0.001, until_s - self.clock())))
+        while self._done < self.started and self.clock() < until_s:
+            self._all_done.clear()
+            self._all_done.wait(min(1.0, max(0.001, until_s - self.clock())))
         self._complete = True
         self.end()
 
@@ -99,9 +107,10 @@ class Run:
         self.over.set()
         now_s = self.clock()
         for flight, greenlet in list(self._in_flight.values()):
-            self._record(flight, now_s, End(Outcome.CENSORED, 0, "in flight when the run ended"))
+            self._record(flight, now_s, End(Outcome.CENSORED, 0, IN_FLIGHT))
             gevent.spawn_raw(gevent.kill, greenlet)
         self._in_flight.clear()
+        self._tell_some(1 << 30)
         if self._recorder is not None:
             self._recorder.end(self.share, self.started, COMPLETE if self._complete else STOPPED)
 
@@ -123,11 +132,15 @@ class Run:
 
     def _one(self, number: int, due_s: float, stage: int) -> None:
         transactor = self._transactor
-        assert transactor is not None
+        if self.over.is_set() or transactor is None:
+            return
         flight = Flight(transactor.marker(number), due_s, self.clock(), stage)
         self._in_flight[number] = (flight, gevent.getcurrent())
+        end = End(Outcome.CENSORED, 0, IN_FLIGHT)
         try:
             end = transactor.transact(flight, self._heard)
+        except gevent.GreenletExit:  # Locust ends a user of the closed model
+            pass
         except Exception as error:  # whatever a reply makes our own code do is an error of this transaction alone
             end = End(Outcome.ERROR, 0, f"{type(error).__name__} while the answer was read")
         if self.over.is_set():
@@ -135,8 +148,9 @@ class Run:
         ended_s = self.clock()
         del self._in_flight[number]
         self._record(flight, ended_s, end)
-        if not self._in_flight:
-            self._empty.set()
+        self._done += 1
+        if self._done == self.started:
+            self._all_done.set()
 
     def _record(self, flight: Flight, ended_s: float, end: End) -> None:
         outcome, status, kind = end
@@ -148,24 +162,32 @@ class Run:
             recorder.add(flight.intended_s, flight.started_s, ended_s, flight.stage, outcome, status, number)
             if flight.id and outcome >= Outcome.LATE:
                 recorder.unfinished(flight.marker, flight.id, outcome.name)
-        self._fire(
-            request_type="LOAD",
-            name=self._name,
-            response_time=(ended_s - flight.intended_s) * 1000,
-            response_length=0,
-            exception=told or None,
-            context=_NOTHING,
-        )
+        self._to_tell.append(("LOAD", self._name, ended_s - flight.intended_s, 0, told))
 
     def _heard(self, name: str, duration_s: float, length: int, error: str) -> None:
-        self._fire(
-            request_type="HTTP",
-            name=name,
-            response_time=duration_s * 1000,
-            response_length=length,
-            exception=error or None,
-            context=_NOTHING,
-        )
+        self._to_tell.append(("HTTP", name, duration_s, length, error))
+
+    def _tell(self) -> None:
+        """Tell Locust's statistics what ended: a little later, since whoever waits for its turn would seem slower."""
+        while not self.over.is_set():
+            gevent.sleep(TELL_S)
+            self._tell_some(TELL_AT_ONCE)
+
+    def _tell_some(self, at_once: int) -> None:
+        told = 0
+        while self._to_tell:
+            kind, name, duration_s, length, error = self._to_tell.popleft()
+            self._fire(
+                request_type=kind,
+                name=name,
+                response_time=duration_s * 1000,
+                response_length=length,
+                exception=error or None,
+                context=_NOTHING,
+            )
+            told += 1
+            if told % at_once == 0:
+                gevent.sleep(0)
 
     def _beat(self) -> None:
         """Twice a second, tell how this generator fares: the worst overshoot of a short sleep is the loop's lag."""

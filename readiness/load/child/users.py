@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gevent
 from locust import User, constant, task
 
 from readiness.load.child.recording import session
@@ -19,10 +20,13 @@ class OpenUser(User):
 
     @task
     def send(self) -> None:
-        """Send this process's share of the plan, once; a second such user in a process has nothing to do."""
+        """Start this process's share of the plan, once; a second such user in a process has nothing to do.
+
+        What is sent does not end with this user: Locust moves users about when a worker was not heard of for a while.
+        """
         run = session.run
         if run is not None and run.claim():
-            run.send_all()
+            gevent.spawn(run.send_all)
 
 
 class ClosedUser(User):
@@ -33,10 +37,9 @@ class ClosedUser(User):
 
     @task
     def send(self) -> None:
-        """Send until the plan's time is over; the first of them in a process ends the run."""
+        """Send until the plan's time is over; the first of them in a process sees to its end."""
         run = session.run
         if run is not None:
-            first = run.claim()
+            if run.claim():
+                gevent.spawn(run.drain)
             run.send_closed()
-            if first:
-                run.drain()

@@ -40,8 +40,9 @@ def parse(name: str, text: str) -> Criterion:
     """Read one threshold; raise ValueError with one line that says what is allowed.
 
     Latencies (`p50` … `max`, from the intended start) take ms, s or m; `errors` and `shed` (of what was sent) and
-    `rate` (served of requested) take %. Without a sign a latency, `errors` and `shed` are upper bounds, `rate` a
-    lower one; `memory` takes MB/h and `descriptors` /h. The bound itself still holds, so `<` and `<=` are one. A stage is named in front of the last dot.
+    `rate` (served of requested) take %; `memory` takes MB/h and `descriptors` /h. Without a sign `rate` is a lower
+    bound, everything else an upper one. The bound itself still holds, so `<` and `<=` are one. A stage is named in
+    front of the last dot.
     """
     stage, metric = _stage_and_metric(name)
     found = _FORM.fullmatch(text) if isinstance(text, str) else None
