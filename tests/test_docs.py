@@ -28,6 +28,10 @@ def test_the_architecture_names_enough_to_be_worth_a_check() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_in_the_architecture_exists(name: str) -> None:
     parts = name.split(".")
+    if name.startswith("readiness.load.child"):  # an import would turn this process's threads into greenlets
+        parent = ROOT.joinpath(*parts)
+        assert parent.is_dir() or parent.with_suffix(".py").is_file()
+        return
     for cut in range(len(parts), 0, -1):
         try:
             found: object = importlib.import_module(".".join(parts[:cut]))
