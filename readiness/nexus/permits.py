@@ -22,16 +22,16 @@ class Permits:
         self._free = asyncio.Semaphore(PERMITS)
 
     @asynccontextmanager
-    async def one(self, waited_s: float) -> AsyncIterator[None]:
-        """Holds a permit, for a task that waited so long, during an `async with` block."""
+    async def one(self, waited_s: float) -> AsyncIterator[bool]:
+        """Holds a permit for a task that waited so long; yields whether there was one."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await self._free.acquire()
         except TimeoutError:
-            yield
+            yield False
             return
         try:
-            yield
+            yield True
         finally:
             if waited_s < OVERDUE_S or not self._defects.on("pool-saturated-after-spike"):
                 self._free.release()

@@ -236,10 +236,54 @@ def test_whatever_is_killed_comes_back(deployment: Deployment, victim: str) -> N
 
 def test_start_is_the_undo_of_a_stop(deployment: Deployment) -> None:
     before = deployment.status()
-    Supervisor(deployment.home).stop(["writer-1-r2.3.0"])
-    assert deployment.status() != before
+    deployment.ctl("--as", "read-only", "stop", "writer", "writer-1-r2.3.0", expect=77)
+    deployment.ctl("stop", "writer", "writer-1", expect=1)
+    assert deployment.status() == before
+    deployment.ctl("stop", "writer", "writer-1-r2.3.0")
+    assert deployment.status()["replicas"]["writer"] == 1
+    assert deployment.work("by the other writer")["status"] == "done"
     deployment.ctl("start", "writer")
     assert deployment.status() == before
+
+
+def test_scaling_out_and_in_under_load_loses_nothing_and_is_recorded(deployment: Deployment) -> None:
+    before = deployment.status()
+    deployment.ctl("scale", "planner", "4")
+    assert deployment.status()["replicas"] == before["replicas"] | {"planner": 4}
+    assert deployment.settings.replicas["planner"] == 4
+    with deployment.caller() as http:
+        order = {"plan": "answer", "input": "under way", "model": "standin-slow"}
+        accepted = [http.post("/v1/workflows", json=order).json()["id"] for _ in range(8)]
+    deployment.ctl("scale", "planner", "1")
+    assert deployment.status()["replicas"]["planner"] == 1
+    states = [deployment.ended(one) for one in accepted]
+    assert [(state["status"], state["effects"]) for state in states] == [("done", 1)] * 8
+    deployment.ctl("scale", "planner", "2")
+    assert deployment.status() == before
+    deployment.ctl("--as", "read-only", "scale", "planner", "3", expect=77)
+    assert deployment.status() == before
+    records = json.loads(deployment.ctl("--as", "security", "audit", "--json"))["records"]
+    scaled = [record for record in records if record["operation"] == "scale"]
+    assert [record["outcome"] for record in scaled[-2:]] == ["allowed", "denied"]
+    assert "service=planner replicas=2" in scaled[-2]["detail"]
+
+
+def test_scaling_in_may_lose_work_where_it_is_thought_cancelled() -> None:
+    home = Path(tempfile.mkdtemp(prefix="nxt-"))
+    try:
+        assert nexus("up", "--dir", str(home), "--defect", "scale-in-drops-tasks").returncode == 0
+        lossy = Deployment(home)
+        with lossy.caller() as http:
+            order = {"plan": "answer", "input": "under way", "model": "standin-slow"}
+            accepted = [http.post("/v1/workflows", json=order).json()["id"] for _ in range(12)]
+        lossy.ctl("scale", "planner", "1")
+        lossy.work("after all that went before")
+        with lossy.caller() as http:
+            states = [http.get(f"/v1/workflows/{one}").json() for one in accepted]
+        assert [state for state in states if not state["tasks"]]
+    finally:
+        nexus("down", "--dir", str(home), "--wipe")
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def test_down_leaves_nothing_even_after_supervisord_was_killed() -> None:

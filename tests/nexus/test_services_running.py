@@ -206,6 +206,29 @@ def test_accepted_work_ends_exactly_once_when_a_process_is_killed(nexus: Nexus, 
     until(nexus.ready, "everything is ready again")
 
 
+def test_what_is_too_much_is_refused_before_it_is_accepted_and_what_was_accepted_is_done(nexus: Nexus) -> None:
+    def limit(number: int) -> None:
+        path = "/v1/configuration/queue_limit"
+        assert nexus.call("PUT", path, "administrator", json={"value": number}).status_code == 200
+
+    before = nexus.series("gateway", "nexus_workflows_refused_total")
+    limit(2)
+    try:
+        order = {"plan": "answer", "input": "one of many", "model": "standin-slow"}
+        answers = [nexus.call("POST", "/v1/workflows", json=order) for _ in range(12)]
+    finally:
+        limit(120)
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
+    assert nexus.series("gateway", "nexus_workflows_refused_total") - before == len(refused)
+    accepted = [answer.json()["id"] for answer in answers if answer.status_code == 202]
+    assert len(accepted) + len(refused) == 12
+    assert [(state["status"], state["effects"]) for state in map(nexus.ended, accepted)] == [("done", 1)] * len(
+        accepted
+    )
+
+
 def test_readiness_tells_the_truth(nexus: Nexus) -> None:
     knowledge = "knowledge-1-r2.3.0"
     ready = f"{registry.lookup(nexus.settings, 'researcher')[0].url}/readyz"
