@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from readiness.load.runner import Running
 
 _BEFORE_S, _AFTER_S = 4.0, 3.0
-_LOST_S = 8.0
+_LOST_S = 7.0
 """So long after the last loss began the next one begins, in seconds: time to lose, to suffer and to come back.
 
 At a low rate it is longer, up to `_LOST_AT_MOST_S`: two thirds of it must see transactions enough for a p95.
 """
 _LOST_AT_MOST_S = 60.0
+_BACK_S = 2.5
+"""So long before the next loss the lost replica is started again, in seconds."""
 _STARTED_S = 60.0
 _FEWEST_DURING = 20
 """With fewer the p95 is the slowest of all."""

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from readiness.thresholds import Criterion
@@ -101,6 +104,16 @@ class Plan:
 def to_data(plan: Plan) -> dict[str, Any]:
     """The plan as JSON data."""
     return {"format": FORMAT, **asdict(plan)}
+
+
+def write(folder: Path, plan: Plan, **more: object) -> None:
+    """Write what a run promises into its folder, safe on disk before the first request; `more` is told beside it."""
+    written_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    told = {**to_data(plan), "sha256": plan.sha256, "written_at": written_at, **more}
+    with (folder / FILE).open("w", encoding="utf-8") as stream:
+        json.dump(told, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def from_data(data: Mapping[str, Any]) -> Plan:

@@ -17,16 +17,17 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from readiness.errors import UsageError
-from readiness.load.plan import CLOSED, FILE, Plan, to_data
+from readiness.load.plan import CLOSED, FILE, Plan, write
 from readiness.waiting import Deadline, NotInTime, eventually
 
 ATTACH = Path(__file__).with_name("child") / "attach.py"
 PLAN, RESULTS, DEPLOYMENT = "READINESS_LOAD_PLAN", "READINESS_LOAD_RESULTS", "READINESS_DEPLOYMENT"
+"""What tells the child what to send, where to, and where what it measures is written."""
 PARENT = "READINESS_LOAD_PARENT"
+"""Set by whoever starts a load run and wants it to end with it: the pid."""
 LOG, ZERO = "locust.log", "zero.json"
 BEGINS_WITHIN_S = 60.0
 """From the start of the child to the run's zero: imports on a slow machine, and workers that connect."""
@@ -162,16 +163,11 @@ def _free_port() -> int:
 
 
 def _write_plan(folder: Path, plan: Plan, **more: object) -> None:
-    path = folder / FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if path.exists():
+        if (folder / FILE).exists():
             raise UsageError(f"{folder}: holds a load run already; give an empty folder")
-        told = {**to_data(plan), "sha256": plan.sha256, "written_at": datetime.now(UTC).isoformat(), **more}
-        with path.open("w", encoding="utf-8") as stream:
-            json.dump(told, stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
+        write(folder, plan, **more)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be written: {error.strerror}; give a folder of your own") from None
 

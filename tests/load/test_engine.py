@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -437,6 +438,23 @@ def test_a_run_that_is_stopped_says_so_and_leaves_no_process(system: TinySystem,
     assert not any(alive(each) for each in family)
     result = read(folder)
     assert (result.workers_ended, result.stopped) == (2, True)
+
+
+def test_what_fell_due_while_the_generator_stood_still_is_sent_late_and_not_dropped(
+    system: TinySystem, tmp_path: Path
+) -> None:
+    folder, wanted = tmp_path / "run", plan("ask", rate=50, seconds=3)
+    with running(wanted, folder=folder, locustfile=STEADY, descriptor=system.descriptor(tmp_path)) as child:
+        eventually((folder / "worker-0.samples").stat, within=PATIENCE_S, until=lambda found: found.st_size > 0)
+        os.kill(child.pid, signal.SIGSTOP)
+        zero_s = child.zero_s or 0.0
+        eventually(time.time, within=PATIENCE_S, until=lambda now_s: now_s > zero_s + 4.0)
+        os.kill(child.pid, signal.SIGCONT)
+        child.wait(Deadline.after(PATIENCE_S))
+    result = read(folder)
+    assert (result.total.started, result.workers_ended, result.stopped) == (150, 1, False)
+    late_s = result.samples()["started_s"] - result.samples()["intended_s"]
+    assert late_s.max() > 1.0
 
 
 def test_a_folder_is_used_once(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ NEAR_MISSES = {
     "a busy core for 2 s": Written(cpu=[0.2] * 10 + [0.99] * 4 + [0.2] * 50),
     "a core at 89 %": Written(cpu=[0.89]),
     "a wall clock that drifts": Written(wall_jump_s={2.0: 0.1, 12.0: 0.1}),
-    "a worker that was silent and is counted only beyond the cap": Written(cap=300),
+    "transactions that were only counted, beyond the cap": Written(cap=300),
 }
 
 

@@ -17,10 +17,10 @@ import platformdirs
 from readiness.errors import UsageError
 from readiness.load.plan import CONSTANT, POISSON, Plan, from_data
 from readiness.load.profiles import PROFILES, plan_for
+from readiness.load.runner import DEPLOYMENT, PLAN, RESULTS
 from readiness.loading import DescriptorFile, load_descriptor
 from readiness.units import parse_duration, parse_rate
 
-PLAN, RESULTS, DEPLOYMENT = "READINESS_LOAD_PLAN", "READINESS_LOAD_RESULTS", "READINESS_DEPLOYMENT"
 USAGE = 4
 """The exit code of wrong usage, as everywhere here."""
 YES, NO = "yes", "no"

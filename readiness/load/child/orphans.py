@@ -7,8 +7,8 @@ import signal
 
 import gevent
 
-PARENT = "READINESS_LOAD_PARENT"
-"""Set by whoever starts a load run and wants it to end with it: the pid."""
+from readiness.load.runner import PARENT
+
 WATCH_S, ENDS_WITHIN_S = 0.5, 5.0
 
 _FIRST = os.getpid()

@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,13 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from readiness.errors import ReadinessError, UsageError
 from readiness.load.child.form import check_form
-from readiness.load.child.options import PLAN, Asked, deployment, stop
+from readiness.load.child.options import Asked, deployment, stop
 from readiness.load.child.orphans import end_with_parent
 from readiness.load.child.run import Run
 from readiness.load.child.transactions import transactor
-from readiness.load.plan import CLOSED, FILE, Plan, from_data, to_data
+from readiness.load.plan import CLOSED, FILE, Plan, from_data, to_data, write
 from readiness.load.recorder import Recorder
+from readiness.load.runner import PLAN
 from readiness.loading import DescriptorFile
 from readiness.redaction import Redactor
 
@@ -157,7 +157,8 @@ class Session:
         if not asked.planned:
             name = self._file.descriptor.name if self._file else ""
             release = self._file.descriptor.current_release if self._file else ""
-            write_plan(folder, plan, _argv(), deployment=name, release=release, keep_alive=asked.keep_alive)
+            told = {"deployment": name, "release": release, "keep_alive": asked.keep_alive, "command": _argv()}
+            write(folder, plan, locustfile=self._environment.locustfile if self._environment else "", **told)
         zero = {"wall_s": zero_wall_s, "monotonic_s": time.monotonic() + zero_wall_s - time.time()}
         draft = folder / "zero.json.tmp"
         draft.write_text(json.dumps(zero), encoding="utf-8")
@@ -213,17 +214,6 @@ class Session:
 
 session = Session()
 events: Any = locust.events
-
-
-def write_plan(folder: Path, plan: Plan, command: list[str], **more: object) -> None:
-    """Write what a run promises, before it begins."""
-    written_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    told = {**to_data(plan), "sha256": plan.sha256, "written_at": written_at, "command": command, **more}
-    path = folder / FILE
-    with path.open("w", encoding="utf-8") as stream:
-        json.dump(told, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
 
 
 def _free(folder: Path) -> Path:
