@@ -109,6 +109,20 @@ def compare(
     _leave(1 if any(each.worse for each in found) else 0)
 
 
+@app.command()
+def baseline(
+    run: Annotated[Path, typer.Argument(help="folder of a steady load run, or of the run that did it")],
+    deployment: _Deployment = None,
+) -> None:
+    """Record a load run as the baseline that later runs are held against."""
+    from readiness.load_baseline import record
+    from readiness.loading import load_descriptor
+    from readiness.nexus_command import deployment_in_use
+
+    steady = [folder for folder in _folders(run) if folder.name == "steady"] or [_one_folder(run)]
+    typer.echo(f"recorded: {record(load_descriptor(deployment_in_use(deployment)), steady[0])}")
+
+
 @app.command("breakpoint")
 def find_breakpoint(
     rate_from: Annotated[str, typer.Option(help="the lowest rate tried, as in 5/s")],

@@ -28,6 +28,7 @@ LAYERS: list[set[str]] = [
         "nexus_command",
         "load_commands",
         "load_target",
+        "load_baseline",
         "reference",
     },
     {"gates"},

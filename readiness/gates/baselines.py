@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from readiness.baselines import FORMAT, METRICS, Baseline, Samples, now_text, spread
 from readiness.deployment import Deployment
+from readiness.descriptor import Descriptor
 from readiness.gate import at_least, at_most, gate
 from readiness.gates.load_runs import hold_criteria, tell
 from readiness.load.samples import BROKEN, SERVED, TIMED
@@ -51,7 +52,7 @@ def the_baseline_has_all_five_metrics(deployment: Deployment) -> None:
     known = deployment.baselines.find(PROFILE, deployment.descriptor.current_release)
     if known is None:
         deployment.note("no baseline yet: the one that this run would record is looked at")
-        known = observed(deployment, run)
+        known = observed(deployment.descriptor, deployment.run_id, run)
         _hold_read(deployment, known)
     deployment.keep("baseline", known.model_dump(mode="json", exclude={"samples"}))
     lacking = known.lacks()
@@ -127,7 +128,7 @@ def nothing_became_worse_than_the_baseline(deployment: Deployment) -> None:
         deployment.undecidable(
             "the baseline has no samples to compare with", "record it anew: readiness load baseline RUN"
         )
-    now = observed(deployment, run)
+    now = observed(deployment.descriptor, deployment.run_id, run)
     if known.rate != now.rate or known.variant != now.variant:
         deployment.undecidable(
             f"the baseline was taken at {known.rate:g}/s of {known.variant}, this run at "
@@ -166,9 +167,9 @@ def _hold_read(deployment: Deployment, now: Baseline) -> None:
         deployment.undecidable(f"{metric} could not be observed during the load", lines.get(metric, _LONGER))
 
 
-def observed(deployment: Deployment, run: LoadRun) -> Baseline:
+def observed(descriptor: Descriptor, run_id: str, run: LoadRun) -> Baseline:
     """What a run of the steady load would record as the baseline."""
-    result, descriptor = run.result, deployment.descriptor
+    result = run.result
     whole = (run.began_s, run.began_s + result.plan.duration_s)
     samples = run.samples
     import numpy as np
@@ -195,7 +196,7 @@ def observed(deployment: Deployment, run: LoadRun) -> Baseline:
             "deployment": descriptor.name,
             "release": descriptor.current_release,
             "recorded_at": now_text(),
-            "run": deployment.run_id,
+            "run": run_id,
             "metrics": metrics,
             "samples": {
                 "offset_s": samples["intended_s"].tolist(),
@@ -237,7 +238,7 @@ def _cov(values: Sequence[float]) -> float:
 
 def _first_baseline(deployment: Deployment, run: LoadRun) -> str:
     """Record this run as the candidate where it is fit for it; say what was done."""
-    varies, now = variation(run), observed(deployment, run)
+    varies, now = variation(run), observed(deployment.descriptor, deployment.run_id, run)
     why = ""
     if run.verdict.outcome != "PASS":
         why = f"the run itself is {run.verdict.outcome}"

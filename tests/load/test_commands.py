@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from readiness import cli, load_commands, nexus_command
+from readiness.baselines import Baselines
 from readiness.load import sustained
 from readiness.load.plan import Plan, Stage
 from readiness.load.results import read
 from readiness.load.samples import DTYPE, Outcome
 from readiness.load_target import LoadTarget
-from tests.load.written import Written, plan_of, served
+from readiness.loading import load_descriptor
+from tests.load.written import ZERO_S, Written, plan_of, served
 
 
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *argv: str) -> tuple[int, str, str]:
@@ -70,6 +73,69 @@ def test_compare_tells_every_metric_and_its_own_false_alarms(
     code, out, _ = run(capsys, monkeypatch, "compare", a, slower)
     assert code == 1
     assert [line.split()[0] for line in out.splitlines() if line.endswith("  worse")] == ["p50", "p95", "p99"]
+
+
+def with_resources(folder: Path) -> Path:
+    """A run of the written deployment, with what one replica used once a second."""
+    rows = [
+        {
+            "wall_s": ZERO_S + second,
+            "instances": {"api-1": {"service": "api", "cpu_seconds_total": 0.3 * second}},
+            "task_seconds_sum": 2.0 * second,
+            "task_seconds_count": 40 * second,
+        }
+        for second in range(20)
+    ]
+    (folder / "resources.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return folder
+
+
+def described(folder: Path, name: str = "tests", more: str = "") -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(
+        f"readiness: 1\nname: {name}\nenvironment: staging\nservices:\n"
+        f"  api: {{address: 'http://127.0.0.1:1', limits: {{cpu: 1}}}}\n{more}"
+    )
+    return path
+
+
+@pytest.mark.parametrize("more", ["", "evidence: {baselines: 'baselines/{profile}-{release}.json'}\n"])
+def test_a_run_is_recorded_as_the_baseline_that_later_runs_find(
+    more: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_resources(noisy(1).into(tmp_path / "night" / "load" / "steady"))
+    descriptor = described(tmp_path, more=more)
+    argv = ["baseline", str(tmp_path / "night"), "--deployment", str(descriptor)]
+    code, out, err = run(capsys, monkeypatch, *argv)
+    assert (code, err) == (0, "")
+    file = load_descriptor(descriptor)
+    found = Baselines(file).find("steady", file.descriptor.current_release)
+    assert found is not None
+    assert (found.run, found.rate, found.lacks()) == ("night", 50.0, [])
+    assert Path(out.removeprefix("recorded: ").strip()).is_file()
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "said"),
+    [
+        (Written(plan_of(profile="spike")), "tests", "a baseline is of the profile steady"),
+        (Written(samples=served(plan_of(), 2.0)), "tests", "the run is FAIL: p95"),
+        (Written(), "others", "a run of tests, not of others"),
+        (Written(), "tests", "utilisation were not observed"),
+    ],
+)
+def test_what_no_run_can_be_held_against_is_not_recorded(
+    written: Written,
+    name: str,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = written.into(tmp_path / "run")
+    code, _, err = run(capsys, monkeypatch, "baseline", str(folder), "--deployment", str(described(tmp_path, name)))
+    assert (code, err.count("\n")) == (4, 1)
+    assert said in err
 
 
 def test_runs_that_were_not_asked_the_same_are_not_compared(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readiness.thresholds import METRICS, Criterion, parse
+from readiness.thresholds import GROWTHS, LATENCIES, METRICS, Criterion, parse
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_what_is_refused_in_one_line(name: str, text: str, said: str) -> None:
 
 @given(st.text("abcp.9-", max_size=6), st.sampled_from(METRICS))
 def test_every_stage_and_metric_come_back_as_they_were_written(stage: str, metric: str) -> None:
-    unit = "s" if metric.startswith(("p", "m")) else "%"
+    unit = "s" if metric in LATENCIES else GROWTHS.get(metric, "%")
     name = f"{stage}.{metric}" if stage else metric
     read = parse(name, f"<= 1{unit}")
     if not name.endswith("p99.9"):
