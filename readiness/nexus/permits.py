@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from readiness.nexus.settings import Settings
 
 PERMITS = 4
-PATIENCE_S = 0.6
+PATIENCE_S = 0.4
 """Whoever waited so long goes on without a permit: late is better than never."""
 OVERDUE_S = 1.0
 
