@@ -8,11 +8,11 @@ CONFIGURATION: dict[str, int] = {
     "rate_limit_per_s": 200,
     "rate_limit_burst": 400,
     "task_attempts": 3,
-    "queue_limit": 120,
+    "queue_limit": 100,
 }
 """Key -> default; requests of one caller to one gateway replica, attempts of one task, and how many tasks may wait.
 
-At the ten workflows a second that two cores do, 120 that wait are twelve seconds: more is no use to a caller.
+At the ten workflows a second that two cores do, 100 that wait are ten seconds: more is no use to a caller.
 """
 
 

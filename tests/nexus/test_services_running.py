@@ -9,7 +9,7 @@ import pytest
 
 from readiness.nexus import audit, registry, schema, store
 from readiness.nexus.access import sign_lease
-from readiness.nexus.seeds import GOLDEN
+from readiness.nexus.seeds import CONFIGURATION, GOLDEN
 from readiness.nexus.settings import Settings
 from tests.nexus.processes import Nexus, running, until
 
@@ -217,7 +217,7 @@ def test_what_is_too_much_is_refused_before_it_is_accepted_and_what_was_accepted
         order = {"plan": "answer", "input": "one of many", "model": "standin-slow"}
         answers = [nexus.call("POST", "/v1/workflows", json=order) for _ in range(12)]
     finally:
-        limit(120)
+        limit(CONFIGURATION["queue_limit"])
     refused = [answer for answer in answers if answer.status_code == 429]
     assert refused
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
