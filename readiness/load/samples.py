@@ -30,9 +30,9 @@ class Outcome(IntEnum):
     REFUSED = 3
     """Refused as its variant is meant to be."""
     ERROR = 4
-    """Not accepted: another status, or no answer."""
+    """Not accepted: another status, or a connection that was refused or broke."""
     LATE = 5
-    """Accepted, and not ended within its time."""
+    """Not ended within its time: accepted, or waited for without any answer; it took at least so long."""
     CENSORED = 6
     """In flight when the run ended: it took at least so long."""
 

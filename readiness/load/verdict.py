@@ -32,6 +32,7 @@ _THROUGH_HANG = {
 """Flaws that a hanging system can bring about (its transactions pile up in the generator), or that do not reach it."""
 _TIMES_LAG = 20.0
 """A transaction that was open for so many times the worst lag of the generator did not wait for the generator."""
+_LEFT_OPEN = (Outcome.LATE, Outcome.CENSORED)
 _LAST_S = 1.0
 _FEWEST_LAST = 5
 
@@ -70,7 +71,7 @@ def judge(result: LoadResult, limits: GeneratorLimits = LIMITS) -> LoadVerdict:
     INVALID wins over PASS and over FAIL, with one exception: where the criteria are broken even if only those
     transactions count that the generator cannot have broken (the system answered an error itself, or left them open
     for more than 20 times the generator's worst lag), the system is what failed. A system that hangs while the last
-    transactions are under way fails whatever the criteria say.
+    transactions are under way, or is gone by then, fails whatever the criteria say.
     """
     found = flaws(result, limits)
     unanswerable = tuple(_unanswerable(result))
@@ -132,40 +133,48 @@ def _unended(result: LoadResult, failed: list[str]) -> Iterator[str]:
 
 
 def _hung(result: LoadResult) -> str:
-    """Say that nothing of the last second's arrivals ended, in words; empty where something did.
+    """Say that nothing of the last second's arrivals was answered, in words; empty where something was.
 
     Work that was merely under way at the end is no hang: the youngest must have been open for more than twice the
     p95 of what was served.
     """
-    n, youngest_s = _left_open_at_the_end(result) if result.raw else _counted_open_at_the_end(result)
+    n, youngest_s = _unanswered_at_the_end(result) if result.raw else _counted_unanswered_at_the_end(result)
     if not n:
         return ""
     samples = result.recorded()
     served = np.sort(_open_s(samples[np.isin(samples["outcome"], SERVED)]))
     if served.size and youngest_s <= 2 * served[rank(0.95, served.size)]:
         return ""
-    open_text = f"open for {format_duration(youngest_s)} and longer"
-    return f"the system hung at the end: none of the last {n} transactions had ended ({open_text})"
+    told = (
+        "had an answer" if youngest_s == math.inf else f"had ended (open for {format_duration(youngest_s)} and longer)"
+    )
+    return f"the system hung at the end: none of the last {n} transactions {told}"
 
 
-def _left_open_at_the_end(result: LoadResult) -> tuple[int, float]:
-    """Count the last second's arrivals if all of them are open, and for how many seconds the youngest is; else 0."""
+def _unanswered_at_the_end(result: LoadResult) -> tuple[int, float]:
+    """Count the last second's arrivals if none was answered, and for how many seconds the youngest was open; else 0.
+
+    A connection that was refused or broke was not open for long, and is no work under way all the same: infinity.
+    """
     samples = result.samples()
     if not samples.size:
         return 0, 0.0
     begins = samples["intended_s"] >= samples["intended_s"][-1] - _LAST_S
     last = samples[-max(int(begins.sum()), _FEWEST_LAST) :]
-    all_open = bool((last["outcome"] == Outcome.CENSORED).all())
-    return (last.size, float(_open_s(last).min())) if all_open else (0, 0.0)
+    left_open = np.isin(last["outcome"], _LEFT_OPEN)
+    cut_off = (last["outcome"] == Outcome.ERROR) & (last["status"] == 0)
+    if not (left_open | cut_off).all():
+        return 0, 0.0
+    return last.size, float(_open_s(last[left_open]).min()) if not cut_off.any() else math.inf
 
 
-def _counted_open_at_the_end(result: LoadResult) -> tuple[int, float]:
+def _counted_unanswered_at_the_end(result: LoadResult) -> tuple[int, float]:
     """Do the same where the last seconds were only counted."""
     last = max(row.second for row in result.rolled())
     rows = [row for row in result.rolled() if row.second == last]
     youngest = [youngest_s for row in rows if (youngest_s := row.service.quantile(0.0)) is not None]
     n = sum(row.count for row in rows)
-    all_open = n >= _FEWEST_LAST and all(row.outcome == Outcome.CENSORED for row in rows)
+    all_open = n >= _FEWEST_LAST and all(row.outcome in _LEFT_OPEN for row in rows)
     return (n, min(youngest)) if all_open and youngest else (0, 0.0)
 
 
@@ -191,7 +200,7 @@ def _broken_by_system(result: LoadResult, criterion: Criterion) -> bool:
         return False
     worst_lag_s = max((beat.lag_ms for beat in result.beats), default=0.0) / 1000
     lasted_s = _open_s(samples)
-    left_open = np.isin(samples["outcome"], (Outcome.LATE, Outcome.CENSORED)) & (lasted_s > _TIMES_LAG * worst_lag_s)
+    left_open = np.isin(samples["outcome"], _LEFT_OPEN) & (lasted_s > _TIMES_LAG * worst_lag_s)
     said_so = np.isin(samples["outcome"], BROKEN) & (samples["status"] >= 500)
     if criterion.metric == "errors":
         return 100 * float((left_open | said_so).mean()) > criterion.value

@@ -62,6 +62,20 @@ def test_a_hang_at_the_end_fails_even_where_criteria_do_not_look_at_it(tmp_path:
     assert "hung at the end" in told.reasons[0]
 
 
+@pytest.mark.parametrize(("outcome", "lasted_s"), [(Outcome.LATE, 10.0), (Outcome.ERROR, 0.001)])
+def test_what_timed_out_or_was_gone_at_the_end_fails_too(outcome: Outcome, lasted_s: float, tmp_path: Path) -> None:
+    plan = plan_of(thresholds={"p50": "<= 1s"})
+    samples = served(plan, 0.005)
+    gone = samples["intended_s"] >= 18
+    samples["outcome"][gone], samples["status"][gone] = outcome, 0
+    samples["ended_s"][gone] = samples["started_s"][gone] + lasted_s
+    told = verdict(Written(plan, samples), tmp_path / "gone")
+    assert told.outcome is LoadOutcome.FAIL
+    assert "hung at the end: none of the last 5" in told.reasons[0]
+    samples["outcome"][-3], samples["status"][-3] = Outcome.OK, 200
+    assert verdict(Written(plan, samples), tmp_path / "back").outcome is LoadOutcome.PASS
+
+
 def test_work_that_was_merely_under_way_at_the_end_is_no_hang(tmp_path: Path) -> None:
     plan = plan_of(thresholds={"p50": "<= 3s"}, drain_s=0.5)
     told = verdict(Written(plan, censor(served(plan, 2.0), 18.0, 20.5)), tmp_path)
