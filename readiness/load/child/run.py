@@ -145,7 +145,7 @@ class Run:
             end = End(Outcome.ERROR, 0, f"{type(error).__name__} while the answer was read")
         if self.over.is_set():
             return
-        ended_s = self.clock()
+        ended_s = end.at_s - self._zero_s if end.at_s else self.clock()
         del self._in_flight[number]
         self._record(flight, ended_s, end)
         self._done += 1
@@ -153,7 +153,7 @@ class Run:
             self._all_done.set()
 
     def _record(self, flight: Flight, ended_s: float, end: End) -> None:
-        outcome, status, kind = end
+        outcome, status, kind, _ = end
         bad = outcome in _BAD
         told = self._redactor.redact(kind) if bad else ""
         recorder = self._recorder

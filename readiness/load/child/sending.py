@@ -9,18 +9,21 @@ from collections import deque
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import gevent
 from gevent import monkey
 from gevent import socket as gsocket
-from geventhttpclient.response import HTTPConnectionClosed, HTTPParseError, HTTPSocketPoolResponse
+from geventhttpclient.response import HTTPParseError, HTTPResponse
 
 BLOCK_BYTES = 16384
 MAX_BODY_BYTES = 8 << 20
+BURST_S = 0.0005
 CONNECT_S = 5.0
 KEPT_S = 1.0
 """How long an idle connection is used again: shorter than usual servers keep one, so that no request meets its end."""
 _poll = monkey.get_original("select", "poll")
 """The system's own, which asks without waiting; gevent's would set up a wait for each question."""
 _POLLIN = 1
+NO_ANSWER, NO_CONNECTION = "no answer in time", "no connection in time"
 RESOLVED_S = 5.0
 """How long the answer of the resolver holds."""
 
@@ -33,6 +36,8 @@ class Reply(NamedTuple):
     error: str = ""
     wait_asked: bool = False
     """Whether the answer has Retry-After."""
+    at_s: float = 0.0
+    """When its last byte was there, on the monotonic clock; 0 where there was no answer."""
 
     @property
     def ok(self) -> bool:
@@ -40,8 +45,24 @@ class Reply(NamedTuple):
         return 200 <= self.status < 300
 
 
+class _Answer(HTTPResponse):
+    """An answer as it is parsed, with its body."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(method)
+        self.body = bytearray()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it was read; an interim answer (1xx) is none."""
+        return self.message_complete and self.get_code() >= 200
+
+    def _on_body(self, buf: bytearray) -> None:
+        self.body += buf
+
+
 class Origin:
-    """One scheme, host and port, and the connections to it; geventhttpclient's responses hand them back.
+    """One scheme, host and port, and the connections to it.
 
     There is no bound on connections: waiting for one would be load that is not sent.
     """
@@ -56,6 +77,7 @@ class Origin:
         self._idle: deque[tuple[gsocket.socket, float]] = deque()
         self._resolved: list[tuple[int, tuple[object, ...]]] = []
         self._resolved_at_s = 0.0
+        self._stamped_s = 0.0
 
     def exchange(self, method: str, request: bytes, timeout_s: float) -> Reply:
         """Send a request and read the whole answer; each wait on the network takes at most so many seconds.
@@ -73,21 +95,10 @@ class Origin:
         try:
             fresh = self._connect(min(CONNECT_S, timeout_s))
         except OSError as error:
-            return Reply(0, error=kind_of(error, "no connection in time"))
+            return Reply(0, error=kind_of(error, NO_CONNECTION))
         return self._once(fresh, method, request, timeout_s) or Reply(
             0, error="the connection was closed before the answer"
         )
-
-    def return_socket(self, sock: gsocket.socket) -> None:
-        """Keep a connection for the next request (geventhttpclient calls this)."""
-        if self._keep_alive:
-            self._idle.append((sock, time.monotonic()))
-        else:
-            sock.close()
-
-    def release_socket(self, sock: gsocket.socket) -> None:
-        """Close a connection (geventhttpclient calls this)."""
-        sock.close()
 
     def close(self) -> None:
         """Close all idle connections."""
@@ -97,25 +108,45 @@ class Origin:
     def _once(self, sock: gsocket.socket, method: str, request: bytes, timeout_s: float) -> Reply | None:
         """One exchange; None where the connection was found closed."""
         sock.settimeout(timeout_s)
+        answer, status, at_s = _Answer(method), 0, 0.0
         try:
             sock.sendall(request)
-            response = HTTPSocketPoolResponse(sock, self, method=method, block_size=BLOCK_BYTES)  # type: ignore[arg-type]
-        except (HTTPConnectionClosed, ConnectionResetError, BrokenPipeError):
+            while not answer.complete:
+                data = sock.recv(BLOCK_BYTES)
+                at_s = time.monotonic()
+                if not data and not answer.message_begun:
+                    sock.close()
+                    return None
+                self._let_others_stamp(at_s)
+                answer.feed(data)
+                status = answer.get_code() if answer.headers_complete else 0
+                if len(answer.body) > MAX_BODY_BYTES:
+                    raise HTTPParseError(f"the answer is longer than {MAX_BODY_BYTES >> 20} MiB")
+                if not data and not answer.complete:
+                    raise HTTPParseError("the connection was closed within the answer")
+        except (ConnectionResetError, BrokenPipeError) as error:
             sock.close()
-            return None
+            return Reply(status, error=kind_of(error)) if answer.message_begun else None
         except (OSError, HTTPParseError) as error:
             sock.close()
-            return Reply(0, error=kind_of(error))
-        status, body = response.status_code, b""
-        try:
-            for piece in response:
-                body += piece
-                if len(body) > MAX_BODY_BYTES:
-                    response.release()
-                    return Reply(status, error=f"the answer is longer than {MAX_BODY_BYTES >> 20} MiB")
-        except (OSError, HTTPParseError) as error:
             return Reply(status, error=kind_of(error))
-        return Reply(status, body, "", status in (429, 503) and response.get("retry-after") is not None)
+        if self._keep_alive and not answer.should_close():
+            self._idle.append((sock, at_s))
+        else:
+            sock.close()
+        asked = status in (429, 503) and answer.get("retry-after") is not None
+        return Reply(status, bytes(answer.body), "", asked, at_s)
+
+    def _let_others_stamp(self, at_s: float) -> None:
+        """Where answers come in a burst, let all that are there be read before any of them is worked on.
+
+        The loop wakes those that wait in the reverse order of their coming: after a freeze of the system the first one
+        would otherwise seem slower by the work on all the others.
+        """
+        burst = at_s - self._stamped_s < BURST_S
+        self._stamped_s = at_s
+        if burst:
+            gevent.sleep(0)
 
     def _take(self) -> gsocket.socket | None:
         """Give an idle connection that is still open, the youngest first."""
@@ -149,7 +180,7 @@ class Origin:
         return self._resolved
 
 
-def kind_of(error: Exception, timed_out: str = "no answer in time") -> str:
+def kind_of(error: Exception, timed_out: str = NO_ANSWER) -> str:
     """Say in one line what kind of error it is; equal errors give equal lines."""
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
@@ -162,7 +193,7 @@ def kind_of(error: Exception, timed_out: str = "no answer in time") -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS: {error.reason or type(error).__name__}"
     if isinstance(error, HTTPParseError):
-        return "the connection was closed within the answer, or the answer is no HTTP"
+        return str(error) if str(error).startswith("the ") else "the answer is no HTTP"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return type(error).__name__

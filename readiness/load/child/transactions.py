@@ -21,7 +21,7 @@ from readiness.credentials import Credentials
 from readiness.descriptor import Request, Variant
 from readiness.errors import UsageError
 from readiness.load.child.compiling import Compiled, Compiler, Markers, raw_request
-from readiness.load.child.sending import Origin, Reply
+from readiness.load.child.sending import NO_ANSWER, NO_CONNECTION, Origin, Reply
 from readiness.load.samples import Outcome
 from readiness.loading import DescriptorFile
 from readiness.redaction import Redactor
@@ -42,6 +42,8 @@ class End(NamedTuple):
     outcome: Outcome
     status: int = 0
     kind: str = ""
+    at_s: float = 0.0
+    """When the answer was there that told it, on the monotonic clock; 0: just now."""
 
 
 class Flight:
@@ -96,14 +98,14 @@ class HttpTransactor:
         if not reply.ok:
             return self._unaccepted(reply)
         if not self._reads:
-            return End(Outcome.OK, reply.status)
+            return End(Outcome.OK, reply.status, "", reply.at_s)
         body = _json(reply.body)
         said = submitted(self._name, self._spec, reply.status, body, "")
         if not said.accepted:
-            return End(Outcome.ERROR, reply.status, said.error)
+            return End(Outcome.ERROR, reply.status, said.error, reply.at_s)
         filled = {"marker": flight.marker, "correlation": flight.marker, "id": said.id or ""}
         if self._result is None:
-            return self._judged(said.result, filled, reply.status)
+            return self._judged(said.result, filled, reply)
         flight.id = said.id or ""
         values[b"id"] = quote(flight.id, safe="").encode()
         return self._followed(self._result, values, filled, until_s, heard)
@@ -120,24 +122,27 @@ class HttpTransactor:
             status = reply.status
             seen = looked(self._spec, status or None, _json(reply.body), "", reply.error)
             if seen.final and seen.success:
-                return self._judged(seen.result, filled, status)
+                return self._judged(seen.result, filled, reply)
             if seen.final:
-                return End(Outcome.FAILURE, status, _shortened(seen.error or "ended without success", filled))
+                told = _shortened(seen.error or "ended without success", filled)
+                return End(Outcome.FAILURE, status, told, reply.at_s)
         return End(Outcome.LATE, status, f"not ended after {self._within_s:g} s")
 
-    def _judged(self, result: Mapping[str, Any] | None, filled: Mapping[str, str], status: int) -> End:
+    def _judged(self, result: Mapping[str, Any] | None, filled: Mapping[str, str], reply: Reply) -> End:
         lacks = wrong(self._spec, result, filled)
-        return End(Outcome.FAILURE, status, _shortened(lacks[0], filled)) if lacks else End(Outcome.OK, status)
+        if lacks:
+            return End(Outcome.FAILURE, reply.status, _shortened(lacks[0], filled), reply.at_s)
+        return End(Outcome.OK, reply.status, "", reply.at_s)
 
     def _unaccepted(self, reply: Reply) -> End:
         status = reply.status
         if reply.error:
-            return End(Outcome.ERROR, status, reply.error)
-        if status == 429 or (status == 503 and reply.wait_asked):
-            return End(Outcome.SHED, status, f"HTTP {status}")
+            return End(_outcome_without(reply.error), status, reply.error)
+        if _shed(reply):
+            return End(Outcome.SHED, status, f"HTTP {status}", reply.at_s)
         if self._meant_refused and status in self._spec.refused:
-            return End(Outcome.REFUSED, status)
-        return End(Outcome.ERROR, status, f"HTTP {status}")
+            return End(Outcome.REFUSED, status, "", reply.at_s)
+        return End(Outcome.ERROR, status, f"HTTP {status}", reply.at_s)
 
     def _exchange(
         self, request: Compiled, values: dict[bytes, bytes], timeout_s: float, name: str, heard: Heard
@@ -147,7 +152,7 @@ class HttpTransactor:
         if self._result is None:  # the transaction is this exchange: telling both would cost as much as sending it
             return reply
         error = reply.error or ("" if reply.ok else f"HTTP {reply.status}")
-        heard(name, time.monotonic() - began_s, len(reply.body), error)
+        heard(name, (reply.at_s or time.monotonic()) - began_s, len(reply.body), error)
         return reply
 
     def _trace(self) -> bytes:
@@ -170,12 +175,11 @@ class HostTransactor:
     def transact(self, flight: Flight, heard: Heard) -> End:  # noqa: ARG002 - the protocol's
         """Send the request; 2xx and 3xx are what was asked for."""
         reply = self._origin.exchange("GET", self._request, WITHIN_S)
-        fine = 200 <= reply.status < 400 and not reply.error
-        kind = reply.error or f"HTTP {reply.status}"
-        if fine:
-            return End(Outcome.OK, reply.status)
-        shed = reply.status == 429 or (reply.status == 503 and reply.wait_asked)
-        return End(Outcome.SHED if shed else Outcome.ERROR, reply.status, kind)
+        if reply.error:
+            return End(_outcome_without(reply.error), reply.status, reply.error)
+        if 200 <= reply.status < 400:
+            return End(Outcome.OK, reply.status, "", reply.at_s)
+        return End(Outcome.SHED if _shed(reply) else Outcome.ERROR, reply.status, f"HTTP {reply.status}", reply.at_s)
 
 
 class AdapterTransactor:
@@ -198,7 +202,8 @@ class AdapterTransactor:
         if not said.accepted:
             if said.refused and self._meant == "refused":
                 return End(Outcome.REFUSED)
-            return End(Outcome.ERROR, 0, _shortened(said.error or "not accepted", values))
+            ended = Outcome.LATE if until.expired else Outcome.ERROR
+            return End(ended, 0, _shortened(said.error or "not accepted", values))
         flight.id = said.id or ""
         values["id"] = flight.id
         pause_s = POLL_S
@@ -241,6 +246,16 @@ def transactor(
         known = [name for name in type(workload).model_fields if isinstance(getattr(workload, name), Variant)]
         raise UsageError(f"{file.path}: workload.{variant} is not declared; declared: {', '.join(known) or 'none'}")
     return HttpTransactor(variant, spec, Compiler(file, Credentials.load(file, redactor), keep_alive))
+
+
+def _shed(reply: Reply) -> bool:
+    """Whether a request was refused because of load (RFC 6585, 4; RFC 9110, 15.6.4)."""
+    return not reply.error and (reply.status == 429 or (reply.status == 503 and reply.wait_asked))
+
+
+def _outcome_without(error: str) -> Outcome:
+    """What a request without an answer is: one that was waited for in vain took at least so long."""
+    return Outcome.LATE if error in (NO_ANSWER, NO_CONNECTION) else Outcome.ERROR
 
 
 def _json(body: bytes) -> Any:
