@@ -57,6 +57,16 @@ class _Answer(HTTPResponse):
         """Whether all of it was read; an interim answer (1xx) is none."""
         return self.message_complete and self.get_code() >= 200
 
+    def read(self, data: bytes) -> None:
+        """Parse the next piece; no data is the end of the connection."""
+        try:
+            self.feed(data)
+        except HTTPParseError:
+            if data:
+                raise
+        if not data and not self.complete:
+            raise HTTPParseError("the connection was closed within the answer")
+
     def _on_body(self, buf: bytearray) -> None:
         self.body += buf
 
@@ -118,12 +128,10 @@ class Origin:
                     sock.close()
                     return None
                 self._let_others_stamp(at_s)
-                answer.feed(data)
+                answer.read(data)
                 status = answer.get_code() if answer.headers_complete else 0
                 if len(answer.body) > MAX_BODY_BYTES:
                     raise HTTPParseError(f"the answer is longer than {MAX_BODY_BYTES >> 20} MiB")
-                if not data and not answer.complete:
-                    raise HTTPParseError("the connection was closed within the answer")
         except (ConnectionResetError, BrokenPipeError) as error:
             sock.close()
             return Reply(status, error=kind_of(error)) if answer.message_begun else None
