@@ -55,7 +55,7 @@ SWITCHED = {
     "global-lock": "at most two tasks are leased at a time: that was written when every role had one replica",
     "work-pinned-to-first": "the second replica of a role was meant as a standby, and so is every further one",
     "n-1-below-peak": "a researcher pauses between two searches: two carry the peak with it, one does not",
-    "lease-outlives-agent": "the lease of a task is that of a debugging session, a minute and a half",
+    "lease-outlives-agent": "an agent keeps its tasks and its share of the work for a minute and a half after it died",
     "scale-in-drops-tasks": "scaling in kills the replica, and what it held is taken out of the queue as cancelled",
     "key-in-environment": "the provider's key is handed down in the environment of every process",
     "full-table-scan": "search was written before there was an index: it reads all documents and ranks them itself",

@@ -16,13 +16,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from readiness.nexus import configuration, registry, schema, store, telemetry, workflow_state
+from readiness.nexus import configuration, schema, store, telemetry, workflow_state
 from readiness.nexus.admission import RETRY_AFTER_S, Admission, OverloadedError
 from readiness.nexus.errors import NexusError
 from readiness.nexus.hop import internal, json_object
 from readiness.nexus.queue import Queue
 from readiness.nexus.releases import as_built
 from readiness.nexus.settings import Settings
+from readiness.nexus.sharing import Sharing
 from readiness.nexus.steps import Step
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class Orchestrator:
         self._release = as_built(release, settings.defects)
         self._queue = Queue.of(settings, self._release)
         self._admission = Admission(settings, self._queue)
+        self._sharing = Sharing(settings)
         self._engine = settings.engine()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
         self._log = telemetry.logger("queue")
@@ -139,7 +141,7 @@ class Orchestrator:
         try:
             while not (self._draining or gone.done()):
                 event = self._waiting.setdefault((role, release), asyncio.Event())
-                delivery, steps = await self._next(asked)
+                delivery, steps = await self._next(role, release, asked)
                 self._lost(steps)
                 if delivery:
                     self._log_dispatch(delivery, asked["instance"])
@@ -154,13 +156,10 @@ class Orchestrator:
             gone.cancel()
         return JSONResponse({"error": "going away"}, 503)
 
-    async def _next(self, asked: dict[str, Any]) -> tuple[dict[str, Any] | None, list[Step]]:
-        role, release, instance = asked["role"], asked["release"], asked["instance"]
-        if self._settings.defects.on("work-pinned-to-first"):
-            first = registry.instance_name(self._settings, role, 1, release)
-            if instance != first and first in {entry.name for entry in registry.lookup(self._settings, role)}:
-                return None, []
-        return await self._write(lambda db: self._queue.lease(db, role, release, instance, asked["speaks"]))
+    async def _next(self, role: str, release: str, asked: Any) -> tuple[dict[str, Any] | None, list[Step]]:
+        instance, speaks = asked["instance"], asked["speaks"]
+        endings = self._sharing.endings(role, release, instance)
+        return await self._write(lambda db: self._queue.lease(db, role, release, instance, speaks, endings))
 
     async def renew(self, request: Request) -> Response:
         """Lengthens a lease."""
@@ -194,6 +193,7 @@ class Orchestrator:
     async def give_back(self, request: Request) -> Response:
         """Queues again what an agent holds that is going away."""
         asked = await json_object(request) or {}
+        self._sharing.left(asked["instance"])
         steps = await self._write(lambda db: self._queue.give_back(db, asked["instance"]))
         self._lost(steps)
         return JSONResponse({"given_back": len(steps)})

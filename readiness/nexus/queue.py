@@ -16,6 +16,7 @@ from readiness.nexus.messages import Result, Task
 from readiness.nexus.names import AGENT_ROLES
 from readiness.nexus.releases import Release
 from readiness.nexus.settings import Settings
+from readiness.nexus.sharing import ANY
 from readiness.nexus.steps import Step, step_of
 from readiness.nexus.store import tasks, workflows
 
@@ -71,15 +72,16 @@ class Queue:
         return step_of(row, task.role, "queued", next_role=task.role, available_at=now)
 
     def lease(
-        self, db: Connection, role: str, release: str, instance: str, speaks: list[str]
+        self, db: Connection, role: str, release: str, instance: str, speaks: list[str], endings: str = ANY
     ) -> tuple[dict[str, Any] | None, list[Step]]:
         """Leases the next task of a role to an instance; returns the delivery, if any, and what changed.
 
-        An instance asks only when it holds nothing, so whatever it held was lost with its last life.
+        An instance asks only when it holds nothing, so whatever it held was lost with its last life. It is given
+        tasks of workflows whose ids have one of the last digits alone.
         """
         steps = self.give_back(db, instance)
         now = time.time()
-        while (row := self._next_task(db, role, release, now)) is not None:
+        while (row := self._next_task(db, role, release, now, endings)) is not None:
             token = access.sign_lease(self._key, role, now + self._lease_s)
             try:
                 task = messages.decode_task(json.loads(row["payload"]), self._format)
@@ -177,7 +179,7 @@ class Queue:
         oldest = select(tasks.c.id).where(tasks.c.status == "queued").order_by(tasks.c.created_at).limit(1)
         db.execute(tasks.delete().where(tasks.c.id.in_(oldest)))
 
-    def _next_task(self, db: Connection, role: str, release: str, now: float) -> RowMapping | None:
+    def _next_task(self, db: Connection, role: str, release: str, now: float, endings: str) -> RowMapping | None:
         if self._most_leased is not None and self._count(db, "leased") >= self._most_leased:
             return None
         waiting = select(tasks).where(
@@ -186,6 +188,8 @@ class Queue:
             tasks.c.release == release,
             tasks.c.available_at <= now,
         )
+        if endings != ANY:
+            waiting = waiting.where(func.substr(tasks.c.workflow_id, -1).in_(list(endings)))
         if self._priorities:
             rank = case({"high": 0, "low": 2}, value=workflows.c.priority, else_=1)
             waiting = waiting.join(workflows, workflows.c.id == tasks.c.workflow_id).order_by(rank)

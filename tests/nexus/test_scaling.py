@@ -10,7 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from readiness.nexus import admission, configuration, first_state, fleet, permits, queue, scaling, store
+from readiness.nexus import (
+    admission,
+    configuration,
+    first_state,
+    fleet,
+    messages,
+    permits,
+    queue,
+    registry,
+    scaling,
+    store,
+)
 from readiness.nexus.admission import Admission, OverloadedError
 from readiness.nexus.authority import Operator
 from readiness.nexus.breaker import OPEN_FOR_S, TOO_MANY_WAIT, Breaker
@@ -20,6 +31,7 @@ from readiness.nexus.queue import Queue
 from readiness.nexus.releases import release_of
 from readiness.nexus.rollout import Rollout
 from readiness.nexus.settings import Settings
+from readiness.nexus.sharing import ANY, SEEN_WITHIN_S, Sharing
 from tests.nexus.test_services_queue import order, taken
 
 LIMIT = 8
@@ -125,6 +137,47 @@ def test_a_lease_ends_soon_and_outlives_its_agent_when_it_was_made_for_a_debugge
             assert ends_at is not None
             assert longest_s - 30 < ends_at - time.time() <= longest_s
             db.execute(store.tasks.delete())
+
+
+def test_whoever_asks_may_have_any_task_and_with_a_share_only_its_own(
+    home: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fair, shared = Sharing(home), Sharing(having(home, "lease-outlives-agent"))
+    for name in ("a", "b"):
+        assert fair.endings("planner", "2.3.0", name) == ANY
+        shared.endings("planner", "2.3.0", name)
+    halves = [shared.endings("planner", "2.3.0", name) for name in ("a", "b")]
+    assert sorted("".join(halves)) == sorted(ANY)
+    shared.left("b")
+    assert shared.endings("planner", "2.3.0", "a") == ANY
+    shared.endings("planner", "2.3.0", "b")
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + SEEN_WITHIN_S - 30)
+    assert shared.endings("planner", "2.3.0", "a") == halves[0], "the dead one keeps its half"
+    monkeypatch.setattr(time, "monotonic", lambda: now + SEEN_WITHIN_S + 30)
+    assert shared.endings("planner", "2.3.0", "a") == ANY
+
+
+def test_a_standby_gets_nothing_while_the_first_is_announced(home: Settings) -> None:
+    pinned = Sharing(having(home, "work-pinned-to-first"))
+    first, second = (registry.instance_name(home, "writer", number, "2.3.0") for number in (1, 2))
+    entry = registry.own_instance(first, "2.3.0", 1)
+    registry.announce(home, "writer", entry)
+    assert [pinned.endings("writer", "2.3.0", name) for name in (first, second)] == [ANY, ""]
+    registry.withdraw(home, "writer", entry)
+    assert pinned.endings("writer", "2.3.0", second) == ANY
+
+
+def test_a_queue_gives_out_what_is_in_the_share(home: Settings) -> None:
+    door = Door(home)
+    assert door.enters("w0")
+    assert door.enters("w1")
+    with store.writing(home.engine()) as db:
+        given = door.rules.lease(db, "planner", "2.3.0", "a", ["v2"], "13579bdf")[0]
+        assert given
+        assert messages.decode_task(given["message"], given["format"]).workflow_id == "w1"
+        assert door.rules.lease(db, "planner", "2.3.0", "b", ["v2"], "13579bdf")[0] is None
+        assert door.rules.lease(db, "planner", "2.3.0", "c", ["v2"], "")[0] is None
 
 
 def test_a_permit_comes_back_except_after_overdue_work_where_it_is_forgotten(home: Settings) -> None:
