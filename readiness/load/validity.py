@@ -40,12 +40,12 @@ class GeneratorLimits:
     late_share: float = 0.10
     """The p99 of late starts may be this share of the p95 latency, or `late_ms`, whichever is more."""
     lag_ms: float = 25.0
-    lag_share: float = 0.05
+    lag_share: float = 0.10
     """The p95 of the event loop's lag may be this share of the p95 latency, or `lag_ms`, whichever is more.
 
-    A transaction goes through the loop a few times, so that lag may make up a tenth or so of what is measured. An idle
-    loop lags 0.25 ms; one that shows a server of 0.17 ms as 26 ms lags 17 ms between two looks, and several times that
-    at the worst of half a second, which is what a beat tells.
+    A transaction goes through the loop a few times, so that lag may make up a tenth of what is measured, as late starts
+    may. An idle loop lags 0.25 ms; one that shows a server of 0.17 ms as 26 ms lags 17 ms between two looks, and
+    several times that at the worst of half a second, which is what a beat tells.
     """
     cpu: float = 0.90
     """Of one core, as the mean of `cpu_window_s`: a worker is one Python process and cannot use more than one."""
