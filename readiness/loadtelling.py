@@ -40,6 +40,7 @@ def told(run: LoadRun, gate: str, descriptor: Descriptor) -> dict[str, Any]:
         "stages": [_stage(stage) for stage in result.stages],
         "total": _stage(result.total),
         "omission_factor": None if factor is None else round(factor, 3),
+        "corrected_p99_ms": _ms(result.corrected_s(0.99)),
         "errors": dict(result.errors),
         "limited_by": limited_by(run, descriptor),
         "criteria": [_criterion(measured) for measured in verdict.measured],

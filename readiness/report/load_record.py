@@ -116,6 +116,8 @@ class LoadSummary:
     stages: tuple[LoadStage, ...] = ()
     omission_factor: Amount | None = None
     """The p99 from the intended start, as a multiple of the p99 of the service time."""
+    corrected_p99_ms: Amount | None = None
+    """Closed model only: the p99 with the transactions added that a stall kept from being sent."""
     errors: Mapping[str, Count] = field(default_factory=dict)
     """Kind of error → how often."""
     limited_by: Text = ""

@@ -110,7 +110,14 @@ SPIKE = load_run(
 )
 """It runs while its drill changes two things."""
 CLOSED = load_run(
-    "steady", "OBS-MET-002", (("run-1", 6, 4),), lambda _: 1.0, model="closed", omission_factor=None, arrivals=""
+    "steady",
+    "OBS-MET-002",
+    (("run-1", 6, 4),),
+    lambda _: 1.0,
+    model="closed",
+    omission_factor=None,
+    corrected_p99_ms=2345.0,
+    arrivals="",
 )
 INVALID = load_run(
     "stress",

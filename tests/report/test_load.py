@@ -68,6 +68,7 @@ def test_an_invalid_run_says_so_and_a_closed_one_too() -> None:
     assert "Omission factor" not in closed
     assert "Latency from the actual start" in closed
     assert "intended" not in closed
+    assert "Corrected p99 2.3 s" in closed
 
 
 def test_seconds_that_the_history_has_not_are_told_to_be_elsewhere() -> None:
