@@ -58,5 +58,7 @@ def reassign(db: Connection, release: str, successor: str) -> int:
     return int(moved.rowcount)
 
 
-def _ordered_by(db: Connection, caller: str) -> list[str]:
-    return list(db.scalars(select(workflows.c.id).where(workflows.c.caller == caller).order_by(workflows.c.created_at)))
+def _ordered_by(db: Connection, caller: str) -> dict[str, str]:
+    """Returns id -> state of all that a caller ever ordered, oldest first."""
+    ordered = select(workflows.c.id, workflows.c.status).where(workflows.c.caller == caller)
+    return dict(db.execute(ordered.order_by(workflows.c.created_at)).tuples().all())
