@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 from readiness.nexus.settings import Settings
 
-PERMITS = 4
-PATIENCE_S = 0.4
+PERMITS = 2
+PATIENCE_S = 0.5
 """Whoever waited so long goes on without a permit: late is better than never."""
 OVERDUE_S = 1.0
 
