@@ -10,6 +10,7 @@ from readiness.deployment import Deployment
 from readiness.descriptor import Descriptor
 from readiness.gate import at_least, at_most, gate
 from readiness.gates.load_runs import hold_criteria, tell
+from readiness.load.profiles import WARM_UP
 from readiness.load.samples import BROKEN, SERVED, TIMED
 from readiness.loadrun import LoadRun
 from readiness.needs import load, objective, signal, variant
@@ -94,7 +95,7 @@ def repeats_of_a_normal_load_agree(deployment: Deployment) -> None:
     deployment.keep("repeats", {"medians_s": _medians(run), "variation_percent": percent, "low": low, "high": high})
     if not limit.holds(percent):
         deployment.undecidable(
-            f"the baseline is unstable: the medians of {len(run.result.stages)} repeats vary by {percent:.1f} % "
+            f"the baseline is unstable: the medians of {len(_repeats(run))} repeats vary by {percent:.1f} % "
             f"(limit {limit.value:g} %, {told})",
             f"a quiet machine, or {_LONGER}",
         )
@@ -170,22 +171,27 @@ def _hold_read(deployment: Deployment, now: Baseline) -> None:
 def observed(descriptor: Descriptor, run_id: str, run: LoadRun) -> Baseline:
     """What a run of the steady load would record as the baseline."""
     result = run.result
-    whole = (run.began_s, run.began_s + result.plan.duration_s)
-    samples = run.samples
+    began_s = sum(stage.duration_s for stage in result.plan.stages if stage.name == WARM_UP)
+    whole = (run.began_s + began_s, run.began_s + result.plan.duration_s)
     import numpy as np
+
+    samples = run.samples[run.samples["intended_s"] >= began_s]
 
     timed = np.isin(samples["outcome"], TIMED)
     served = np.isin(samples["outcome"], SERVED)
     latencies = samples["ended_s"] - samples["intended_s"]
     utilisation = run.resources.utilisation(descriptor, whole)
-    ended = np.floor(samples["ended_s"][served]).astype(int)
-    per_second = np.bincount(ended[ended >= 0], minlength=int(result.plan.duration_s))[: int(result.plan.duration_s)]
+    ended = np.floor(samples["ended_s"][served] - began_s).astype(int)
+    seconds = int(result.plan.duration_s - began_s)
+    per_second = np.bincount(ended, minlength=seconds)[:seconds]
     metrics: dict[str, Any] = {
         "agent_response_s": spread(run.resources.agent_response_s(whole)),
         "workflow_completion_s": spread(latencies[served].tolist()),
         "utilisation": spread(utilisation),
         "throughput_per_s": spread(per_second.astype(float).tolist()),
-        "error_share": spread([row.broken / row.started for row in result.seconds if row.started]),
+        "error_share": spread(
+            [row.broken / row.started for row in result.seconds if row.started and row.second >= began_s]
+        ),
     }
     return Baseline.model_validate(
         {
@@ -199,7 +205,7 @@ def observed(descriptor: Descriptor, run_id: str, run: LoadRun) -> Baseline:
             "run": run_id,
             "metrics": metrics,
             "samples": {
-                "offset_s": samples["intended_s"].tolist(),
+                "offset_s": (samples["intended_s"] - began_s).tolist(),
                 "latency_s": [value if has else None for value, has in zip(latencies.tolist(), timed, strict=True)],
                 "broken": np.isin(samples["outcome"], BROKEN).astype(int).tolist(),
                 "utilisation": utilisation,
@@ -215,7 +221,7 @@ def variation(run: LoadRun) -> tuple[float, float, float] | None:
     """
     import numpy as np
 
-    repeats = [run.result.latencies_s(stage.name) for stage in run.result.plan.stages]
+    repeats = [run.result.latencies_s(name) for name in _repeats(run)]
     if len(repeats) < _FEWEST_REPEATS or min(map(len, repeats)) < 5:
         return None
     generator = np.random.default_rng(1)
@@ -227,7 +233,11 @@ def variation(run: LoadRun) -> tuple[float, float, float] | None:
 def _medians(run: LoadRun) -> list[float]:
     import numpy as np
 
-    return [float(np.median(run.result.latencies_s(stage.name))) for stage in run.result.plan.stages]
+    return [float(np.median(run.result.latencies_s(name))) for name in _repeats(run)]
+
+
+def _repeats(run: LoadRun) -> list[str]:
+    return [stage.name for stage in run.result.plan.stages if stage.name != WARM_UP]
 
 
 def _cov(values: Sequence[float]) -> float:

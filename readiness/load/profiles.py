@@ -11,6 +11,8 @@ from readiness.thresholds import Criterion, parse
 
 LONGEST_S = 7 * 86400.0
 FASTEST_PER_S = 100_000.0
+WARM_UP = "warm-up"
+"""A first stage that is sent and not judged: connections, caches and pools fill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def _spike(rate: float, duration_s: float, factor: float) -> tuple[Stage, ...]:
 PROFILES: Mapping[str, Profile] = {
     "steady": Profile(
         "Three equal runs at one rate: what the deployment serves every day, and how much that varies by itself.",
-        _flat(("run-1", 1 / 3), ("run-2", 1 / 3), ("run-3", 1 / 3)),
+        _flat((WARM_UP, 0.1), ("run-1", 0.3), ("run-2", 0.3), ("run-3", 0.3)),
         rate=5.0,
         duration_s=60.0,
         criteria={"p95": "<= 2s", "errors": "<= 1%"},
@@ -84,7 +86,7 @@ PROFILES: Mapping[str, Profile] = {
     ),
     "endurance": Profile(
         "The same rate for a long time: what leaks, fills up or slows down shows.",
-        _flat(("warm-up", 0.1), ("endurance", 0.9)),
+        _flat((WARM_UP, 0.1), ("endurance", 0.9)),
         rate=5.0,
         duration_s=600.0,
         criteria={"endurance.p95": "<= 2s", "endurance.errors": "<= 1%"},

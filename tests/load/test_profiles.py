@@ -11,7 +11,7 @@ from readiness.load.plan import CLOSED, OPEN
 from readiness.load.profiles import PROFILES, plan_for
 
 STAGES = {
-    "steady": ["run-1", "run-2", "run-3"],
+    "steady": ["warm-up", "run-1", "run-2", "run-3"],
     "stress": ["before", "ramp", "overload", "after"],
     "spike": ["before", "spike", "after"],
     "endurance": ["warm-up", "endurance"],
@@ -57,7 +57,7 @@ def test_a_spike_is_ten_times_the_rate_and_users_make_a_closed_model() -> None:
         ({"rate": float("nan")}, "rate nan; allowed: more than 0"),
         ({"duration_s": -1.0}, "duration -1; allowed: more than 0"),
         ({"thresholds": {"p95": "2"}}, "no unit; allowed: ms, s, m"),
-        ({"thresholds": {"middle.p95": "<= 2s"}}, "names no stage of it; known: run-1, run-2, run-3"),
+        ({"thresholds": {"middle.p95": "<= 2s"}}, "names no stage of it; known: warm-up, run-1, run-2, run-3"),
         ({"arrivals": "random"}, "arrivals 'random'; allowed: constant, poisson"),
     ],
 )
