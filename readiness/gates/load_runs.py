@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-WINDOW_S = 3.0
-"""Calm is judged by windows of so many seconds: at 2 arrivals a second a window holds six transactions."""
-CALM_WINDOWS = 2
+    from readiness.load.stats.recovery import Recovery
+
+_WINDOW_S = 5.0
+"""Beyond the run calm is looked for in stretches of so many seconds."""
+_FEWEST_BEFORE = 5
 SLOWER = 1.2
 FLOOR_S = 0.1
-"""Calm: the median is at most 1.2 x that before plus 0.1 s (design load.md 5), and nothing is refused or broken."""
+"""A single transaction felt a loss where it took more than 1.2 x the median before plus 0.1 s."""
 _ENDED_S = 30.0
 _LOOKS_AT_MOST = 400
 
@@ -62,29 +64,30 @@ def tell(deployment: Deployment, run: LoadRun) -> None:
 
 
 def recovery_s(deployment: Deployment, run: LoadRun, limit: str) -> float | None:
-    """Measure how long after the load had dropped calm came back, in seconds; wait for it up to the limit.
+    """Measure how long after the load had dropped the system was itself again, in seconds; wait up to the limit.
 
     It is looked for in the run's stage `after`, and then in transactions at the rate of that stage.
     """
-    before = _latencies(run, "before")
-    if len(before) < 5:
+    from readiness.load.stats.recovery import recovered
+
+    before, (dropped_s, _) = _offsets(run, "before"), _offsets(run, "after")
+    counted = run.result.stage("before").latency.n
+    if counted < _FEWEST_BEFORE:
         deployment.undecidable(
-            f"{len(before)} transactions before the overload are too few to tell what calm is",
+            f"{counted} transactions before the overload are too few to tell what calm is",
             f"loadtests of the scenario: {{profile: {run.result.plan.profile}, duration: <longer>}}",
         )
-    import numpy as np
-
-    calm_s = calm_of(before)
-    deployment.measure("median_before_ms", round(float(np.median(before)) * 1000, 1), unit="ms")
-    seconds = _in_run(run, calm_s)
+    found = recovered(run.result.seconds, before, dropped_s)
+    seconds = found.seconds
     if seconds is None:
-        seconds = _afterwards(deployment, run, calm_s, limit)
+        seconds = _afterwards(deployment, run, found, limit)
     most_s = deployment.limit(limit).value
-    detail = f"calm: a median of at most {calm_s * 1000:.0f} ms and nothing refused or broken"
-    shown = None if seconds is None else round(seconds, 1)
-    deployment.measure(
-        limit, shown, limit=limit, detail=detail if shown is not None else f"not within {most_s:g} s; {detail}"
+    detail = (
+        f"calm: a p95 of at most {found.p95_limit_ms:.0f} ms, and {found.error_limit:.1%} refused or broken, as before"
     )
+    shown = None if seconds is None else round(seconds, 1)
+    told = detail if shown is not None else f"not within {most_s:g} s; {detail}"
+    deployment.measure(limit, shown, limit=limit, detail=told)
     return seconds
 
 
@@ -95,25 +98,7 @@ def calm_of(before: NDArray[np.float64]) -> float:
     return float(np.median(before)) * SLOWER + FLOOR_S if len(before) else FLOOR_S
 
 
-def _in_run(run: LoadRun, calm_s: float) -> float | None:
-    import numpy as np
-
-    began, ended = _offsets(run, "after")
-    samples = run.samples
-    calm, at = 0, began
-    while at + WINDOW_S <= ended + 1e-9:
-        inside = samples[(samples["intended_s"] >= at) & (samples["intended_s"] < at + WINDOW_S)]
-        served = inside[inside["outcome"] == Outcome.OK]
-        whole = len(inside) > 0 and len(served) == len(inside)
-        quick = whole and float(np.median(served["ended_s"] - served["intended_s"])) <= calm_s
-        calm = calm + 1 if quick else 0
-        if calm == CALM_WINDOWS:
-            return at - (CALM_WINDOWS - 1) * WINDOW_S - began
-        at += WINDOW_S
-    return None
-
-
-def _afterwards(deployment: Deployment, run: LoadRun, calm_s: float, limit: str) -> float | None:
+def _afterwards(deployment: Deployment, run: LoadRun, normal: Recovery, limit: str) -> float | None:
     """Go on at the calm rate until the limit is over: so long a deployment may take to recover."""
     began, _ = _offsets(run, "after")
     dropped_s = run.began_s + began
@@ -123,9 +108,11 @@ def _afterwards(deployment: Deployment, run: LoadRun, calm_s: float, limit: str)
     def window() -> float | None:
         at = time.time()
         with deployment.traffic(run.result.plan.variant, rate) as traffic:
-            _pause(deployment, WINDOW_S * CALM_WINDOWS)
+            _pause(deployment, _WINDOW_S)
         seen = traffic.summary()
-        calm = seen.sent > 0 and seen.succeeded == seen.sent and (seen.p50_ms or 0.0) <= calm_s * 1000
+        unserved = seen.sent - seen.succeeded
+        quick = seen.p95_ms is not None and seen.p95_ms <= normal.p95_limit_ms
+        calm = quick and unserved <= normal.error_limit * seen.sent
         return at - dropped_s if calm else None
 
     left_s = most_s - (time.time() - dropped_s)
@@ -217,7 +204,3 @@ def first_errors(run: LoadRun) -> str:
 def _offsets(run: LoadRun, stage: str) -> tuple[float, float]:
     began, ended = run.stretch(stage)
     return began - run.began_s, ended - run.began_s
-
-
-def _latencies(run: LoadRun, stage: str) -> NDArray[np.float64]:
-    return run.result.latencies_s(stage)

@@ -237,8 +237,8 @@ class Loaded(Deployment):
         yield going
         going.transactions = self.transact(variant, 8)
         good = [one for one in going.transactions if one.as_meant]
-        p50_ms = 1000 * float(np.median([one.latency_s or 0.0 for one in going.transactions]))
-        going.summary = lambda: SimpleNamespace(sent=8, succeeded=len(good), p50_ms=p50_ms)
+        p95_ms = 1000 * max(one.latency_s or 0.0 for one in going.transactions)
+        going.summary = lambda: SimpleNamespace(sent=8, succeeded=len(good), p95_ms=p95_ms)
 
     def look_again(self, found: Mapping[str, str]) -> Transaction:
         outcome: Any = "pending" if found["id"] in self.scene.pending else "success"
