@@ -101,8 +101,14 @@ def descriptor(settings: Settings) -> Part:
             "availability": "99.5%",
             "p95": "2s",
             "peak_rate": PEAK_RATE,
-            # A rollback takes seconds here, and this team promises more than the five minutes of the gates.
-            "limits": {"OPS-DEP-003": {"rollback_s": 90}, "OPS-DEP-004": {"serves_s": 90}},
+            # A rollback takes seconds here, and so does coming back from an overload: this team promises more than
+            # the five minutes of the gates.
+            "limits": {
+                "OPS-DEP-003": {"rollback_s": 90},
+                "OPS-DEP-004": {"serves_s": 90},
+                "PRF-LOD-001": {"recovery_s": 60},
+                "PRF-LOD-003": {"recovery_s": 60},
+            },
         },
     }
 
