@@ -24,6 +24,7 @@ from readiness.operations import PROCEDURE, Operation
 
 _OVERLOADED_SHARE = 0.05
 _OVERLOADED_SLOWER = 3.0
+_UNCALM = 2.0
 _BEYOND_PEAK = 3.0
 """A deployment that is not overloaded at three times its declared peak need not show how it is overloaded."""
 _FEWEST_COMPARED = 10
@@ -179,6 +180,7 @@ def ten_times_the_data_is_not_slow(deployment: Deployment) -> None:
             f"{fewest} transactions with a latency are too few to compare medians ({_FEWEST_COMPARED} or more)",
             "loadtests of the scenario: {profile: volume, duration: <longer>}",
         )
+    _calm_or_unknown(deployment, few)
     for name, q in (("median", 0.5), ("p95", 0.95)):
         fast, slow = few.result.quantile_s(q), many.result.quantile_s(q)
         assert fast is not None and slow is not None
@@ -188,6 +190,20 @@ def ten_times_the_data_is_not_slow(deployment: Deployment) -> None:
             deployment.measure("slower_ratio", ratio, limit="slower_ratio", detail=told)
         else:
             deployment.measure("slower_ratio_p95", ratio, unit="x", detail=told)
+
+
+def _calm_or_unknown(deployment: Deployment, few: LoadRun) -> None:
+    """UNKNOWN where even a tenth of the data was slow: what else held the deployment up hides what the rest does."""
+    steady = next((run for run in deployment.load_runs() if run.label == "steady"), None)
+    if steady is None or steady.result.plan.variant != few.result.plan.variant:
+        return
+    usual, now = steady.result.quantile_s(0.5), few.result.quantile_s(0.5)
+    if usual is not None and now is not None and now > _UNCALM * usual:
+        deployment.undecidable(
+            f"at a tenth of the data the median was {now * 1000:.0f} ms already, where the steady load had "
+            f"{usual * 1000:.0f} ms: the machine was not calm enough to compare",
+            "a quiet machine",
+        )
 
 
 def _of_variant(plan: Plan, variant_name: str) -> Plan:
