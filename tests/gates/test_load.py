@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from readiness.deployment import Deployment
 from readiness.gates.endurance import nothing_leaks_under_steady_load
 from readiness.gates.load import (
     a_spike_leaves_nothing_behind,
@@ -273,6 +275,16 @@ class TestVolume:
     def test_a_fill_that_does_not_fill_is_unknown(self, fill: Any, told: str, tmp_path: Path, clock: Wall) -> None:
         done = judge(ten_times_the_data_is_not_slow, tmp_path, clock, Scene(procedure={"fill": fill}))
         assert done.outcome is Outcome.UNKNOWN and told in done.told
+
+    def test_a_tenth_that_is_slow_already_is_unknown(self, tmp_path: Path, clock: Wall) -> None:
+        @functools.wraps(ten_times_the_data_is_not_slow)
+        def after_the_steady_load(deployment: Deployment) -> None:
+            deployment.load("steady")
+            ten_times_the_data_is_not_slow(deployment)
+
+        held_up = {name: Load(lambda plan: calm(plan, 2.5)) for name in ("volume-tenth", "volume-whole")}
+        done = judge(after_the_steady_load, tmp_path, clock, Scene(held_up))
+        assert done.outcome is Outcome.UNKNOWN and "not calm enough to compare" in done.told
 
     def test_too_few_transactions_are_unknown(self, tmp_path: Path, clock: Wall) -> None:
         scene = volume(5, loadtests=[{"profile": "volume", "duration": "4s", "thresholds": {"errors": "<= 1%"}}])
