@@ -1,4 +1,4 @@
-"""A burst out of nothing: ten times the rate for a tenth of the time, and whether the calm returns."""
+"""A burst out of nothing: ten times the rate for a fifth of the time, and whether the calm returns."""
 
 from readiness.load.child.options import default_profile
 from readiness.load.child.shape import ProfileShape

@@ -35,6 +35,8 @@ At a low rate it is longer, up to `_LOST_AT_MOST_S`: two thirds of it must see t
 _LOST_AT_MOST_S = 60.0
 _BACK_S = 2.5
 """So long before the next loss the lost replica is started again, in seconds."""
+_FELT_S = 3.0
+"""So long a loss must be under load for callers to feel it, in seconds."""
 _STARTED_S = 60.0
 _FEWEST_DURING = 20
 """With fewer the p95 is the slowest of all."""
@@ -173,9 +175,12 @@ def the_peak_is_carried_with_one_replica_less(deployment: Deployment) -> None:
 
     run = deployment.load("steady", label="n-1", plan=plan, meanwhile=lose_each)
     tell(deployment, run)
-    late = [loss.service for loss in losses if loss.to_s > plan.duration_s]
+    late = [loss.service for loss in losses if loss.from_s > plan.duration_s - _FELT_S]
     if late:
-        deployment.undecidable(f"losing {late[0]} took longer than the load, so it was not under load all the time")
+        deployment.undecidable(
+            f"losing the others took longer than the load, so {late[0]} was lost when there was hardly any",
+            "a quiet machine, or a quicker procedures.stop and procedures.start",
+        )
     _judge(deployment, run, losses)
 
 

@@ -55,8 +55,8 @@ def _stress(rate: float, duration_s: float, factor: float) -> tuple[Stage, ...]:
 def _spike(rate: float, duration_s: float, factor: float) -> tuple[Stage, ...]:
     return (
         Stage("before", 0.3 * duration_s, rate, rate),
-        Stage("spike", 0.1 * duration_s, factor * rate, factor * rate),
-        Stage("after", 0.6 * duration_s, rate, rate),
+        Stage("spike", 0.2 * duration_s, factor * rate, factor * rate),
+        Stage("after", 0.5 * duration_s, rate, rate),
     )
 
 
@@ -77,7 +77,7 @@ PROFILES: Mapping[str, Profile] = {
         criteria={"before.errors": "<= 1%", "after.errors": "<= 1%", "after.p95": "<= 4s"},
     ),
     "spike": Profile(
-        "A burst out of nothing: ten times the rate for a tenth of the time, and whether the calm returns.",
+        "A burst out of nothing: ten times the rate for a fifth of the time, and whether the calm returns.",
         _spike,
         rate=5.0,
         duration_s=60.0,

@@ -225,7 +225,7 @@ class TestSpike:
         done = judge(a_spike_leaves_nothing_behind, tmp_path, clock, Scene({"spike": Load(samples)}, **scene))
         assert done.outcome is Outcome.FAIL and told in done.told
 
-    @pytest.mark.parametrize(("n", "outcome"), [(9, Outcome.PASS), (12, Outcome.FAIL)])
+    @pytest.mark.parametrize(("n", "outcome"), [(11, Outcome.PASS), (15, Outcome.FAIL)])
     def test_the_error_budget_is_held(self, n: int, outcome: Outcome, tmp_path: Path, clock: Wall) -> None:
         done = judge(a_spike_leaves_nothing_behind, tmp_path, clock, Scene({"spike": Load(unserved(n))}))
         assert done.outcome is outcome, done.told
