@@ -11,7 +11,7 @@ from readiness.nexus.settings import Settings
 PERMITS = 2
 PATIENCE_S = 0.5
 """Whoever waited so long goes on without a permit: late is better than never."""
-OVERDUE_S = 1.0
+OVERDUE_S = 0.3
 
 
 class Permits:
