@@ -58,3 +58,15 @@ def test_seconds_without_a_planned_transaction_break_no_row() -> None:
 def test_without_anything_before_nothing_is_normal() -> None:
     with pytest.raises(ValueError, match="nothing is normal"):
         recovered(run([]), (30, 40), DROPPED)
+
+
+def test_the_second_in_which_the_disturbance_begins_is_no_measure_of_calm() -> None:
+    torn = [row(second) for second in range(9)] + [row(9, 2000.0, shed=6)] + run([])[10:]
+    refusing = [row(DROPPED + i, shed=6) for i in range(30)]
+    found = recovered([*torn, *refusing], (0, 9.7), DROPPED)
+    assert (found.seconds, found.error_limit) == (None, 0.0)
+    assert found.p95_limit_ms == pytest.approx(98.0)
+
+
+def test_a_calm_of_less_than_a_second_is_measured_all_the_same() -> None:
+    assert recovered(run([row(DROPPED + i) for i in range(10)]), (0, 0.7), DROPPED).seconds == 0.0

@@ -12,6 +12,8 @@ FLOOR_MS = 50.0
 """Added to the limit: 1.2 times a few milliseconds is less than a machine's own unrest."""
 WINDOWS = 5
 _USUAL = 0.9
+_ROUNDING_S = 0.001
+"""The ends of a stage come from the wall clock, whose seconds since 1970 have no more digits than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,9 @@ def recovered(seconds: Sequence[SecondRow], before: tuple[float, float], dropped
     p95 is the slowest of them, and every other second lies above the middle. Seconds to which the plan gives no
     transaction say nothing and break no row. ValueError where `before` has no second with a latency.
     """
-    normal = [row for row in seconds if before[0] <= row.second < before[1] and row.started]
+    begun = [row for row in seconds if before[0] <= row.second < before[1] and row.started]
+    # A second that `before` shares with what comes next holds the beginning of the disturbance: no measure of calm.
+    normal = [row for row in begun if row.second + 1 <= before[1] + _ROUNDING_S] or begun
     p95s_ms = sorted(row.p95_ms for row in normal if row.p95_ms is not None)
     if not p95s_ms:
         raise ValueError(f"no transaction with a latency from {before[0]:g} s to {before[1]:g} s: nothing is normal")
