@@ -101,13 +101,18 @@ class Baselines:
 
         A file that is none is Undecidable. A recorded one of another release counts too: it is what ran before.
         """
-        own = self.file.descriptor.evidence.baselines
-        if own is not None:
-            path = self.file.resolve(Path(fill(own, {"profile": profile, "release": release}, "evidence.baselines")))
-            if path.exists():
-                return read_baseline(path)
+        own = self.own_file(profile, release)
+        if own is not None and own.exists():
+            return read_baseline(own)
         recorded = self._recorded(profile)
         return read_baseline(recorded) if recorded.exists() else None
+
+    def own_file(self, profile: str, release: str) -> Path | None:
+        """The team's own file of a profile's baseline; None where the descriptor names none."""
+        own = self.file.descriptor.evidence.baselines
+        if own is None:
+            return None
+        return self.file.resolve(Path(fill(own, {"profile": profile, "release": release}, "evidence.baselines")))
 
     def record(self, baseline: Baseline) -> Path:
         """Keep a baseline in the state; the next runs are held against it."""

@@ -15,7 +15,6 @@ from readiness.load.verdict import LoadOutcome, judge
 from readiness.loading import DescriptorFile
 from readiness.loadrun import LoadRun
 from readiness.resources import read_resources
-from readiness.templates import fill
 
 
 def record(file: DescriptorFile, folder: Path) -> Path:
@@ -37,10 +36,9 @@ def record(file: DescriptorFile, folder: Path) -> Path:
     found = observed(descriptor, _name(folder), run).model_copy(update={"release": release})
     if lacking := found.lacks():
         raise UsageError(f"{folder}: {', '.join(lacking)} were not observed; record a run of `pytest --readiness`")
-    own = descriptor.evidence.baselines
-    if own is None:
+    path = Baselines(file).own_file(PROFILE, release)
+    if path is None:
         return Baselines(file).record(found)
-    path = file.resolve(Path(fill(own, {"profile": PROFILE, "release": release}, "evidence.baselines")))
     _write(path, found)
     return path
 

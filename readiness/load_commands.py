@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from readiness.errors import Undecidable, UsageError
+from readiness.score.confidence import upper_bound
 from readiness.units import parse_duration, parse_rate, parse_share
 
 if TYPE_CHECKING:
@@ -202,15 +203,13 @@ def _cores_used(result: LoadResult) -> NDArray[np.float64] | None:
 
 
 def _own_false_alarms(a: Series, tolerance: float) -> Iterable[str]:
-    from scipy.stats import beta
-
     from readiness.load.stats.compare import false_alarms
 
     trials = 100
     if a.latencies_s.size < 80:
         return ["false alarms: A is too short to be compared with itself (fewer than 80 transactions)"]
     found = false_alarms(a, tolerance, trials=trials)
-    most = float(beta.ppf(0.95, found + 1, trials - found))  # Clopper and Pearson 1934, one-sided
+    most = upper_bound(found, trials)
     return [
         f"false alarms: {found} of {trials} with A against itself, dealt in blocks to two halves (at most {most:.0%})"
     ]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from readiness.descriptor import Descriptor
-from readiness.load.merging import SecondRow, StageResult
+from readiness.load.merging import StageResult
 from readiness.load.plan import FILE
-from readiness.load.results import LoadResult
+from readiness.load.recordings import json_object
 from readiness.load.verdict import Measured
 from readiness.loadrun import LoadRun
 from readiness.units import format_duration
@@ -36,7 +35,7 @@ def told(run: LoadRun, gate: str, descriptor: Descriptor) -> dict[str, Any]:
         "variant": result.plan.variant,
         "sha256": result.sha256,
         "written_at": result.written_at,
-        "command": _command(result),
+        "command": [str(word) for word in json_object(result.folder / FILE).get("command", [])],
         "stages": [_stage(stage) for stage in result.stages],
         "total": _stage(result.total),
         "omission_factor": None if factor is None else round(factor, 3),
@@ -44,7 +43,7 @@ def told(run: LoadRun, gate: str, descriptor: Descriptor) -> dict[str, Any]:
         "errors": dict(result.errors),
         "limited_by": limited_by(run, descriptor),
         "criteria": [_criterion(measured) for measured in verdict.measured],
-        "seconds": [_second(row) for row in result.seconds[:SECONDS_SHOWN]],
+        "seconds": [asdict(row) for row in result.seconds[:SECONDS_SHOWN]],
         "generator": _generator(run),
     }
 
@@ -65,15 +64,6 @@ def limited_by(run: LoadRun, descriptor: Descriptor) -> str:
     if total.broken:
         return f"the deployment: {total.broken} of {total.started} broke"
     return "nothing that was seen: everything was served as planned"
-
-
-def _command(result: LoadResult) -> list[str]:
-    try:
-        written = json.loads((result.folder / FILE).read_bytes())
-    except (OSError, ValueError):
-        return []
-    command = written.get("command") if isinstance(written, Mapping) else None
-    return [str(word) for word in command] if isinstance(command, list) else []
 
 
 def _stage(stage: StageResult) -> dict[str, Any]:
@@ -97,20 +87,6 @@ def _stage(stage: StageResult) -> dict[str, Any]:
         "service_p50_ms": _ms(service.p50_s),
         "service_p95_ms": _ms(service.p95_s),
         "service_p99_ms": _ms(service.p99_s),
-    }
-
-
-def _second(row: SecondRow) -> dict[str, Any]:
-    return {
-        "second": row.second,
-        "planned": row.planned,
-        "started": row.started,
-        "ok": row.ok,
-        "shed": row.shed,
-        "broken": row.broken,
-        "p50_ms": row.p50_ms,
-        "p95_ms": row.p95_ms,
-        "p99_ms": row.p99_ms,
     }
 
 

@@ -33,8 +33,6 @@ _LOST_S = 7.0
 At a low rate it is longer, up to `_LOST_AT_MOST_S`: two thirds of it must see transactions enough for a p95.
 """
 _LOST_AT_MOST_S = 60.0
-_BACK_S = 2.5
-"""So long before the next loss the lost replica is started again, in seconds."""
 _FELT_S = 3.0
 """So long a loss must be under load for callers to feel it, in seconds."""
 _STARTED_S = 60.0
@@ -222,6 +220,8 @@ def _wait_until(deployment: Deployment, wall_s: float) -> None:
 def _judge(deployment: Deployment, run: LoadRun, losses: Sequence[_Loss]) -> None:
     import numpy as np
 
+    from readiness.load.merging import rank
+
     samples = run.samples
     calm_s = calm_of(run.result.latencies_s("before"))
     inside = np.zeros(len(samples), dtype=bool)
@@ -250,7 +250,7 @@ def _judge(deployment: Deployment, run: LoadRun, losses: Sequence[_Loss]) -> Non
     deployment.count(len(during) - bad, len(during))
     timed = during[np.isin(during["outcome"], TIMED)]
     latencies = np.sort(timed["ended_s"] - timed["intended_s"])
-    p95_s = float(latencies[max(0, int(np.ceil(0.95 * len(latencies))) - 1)]) if len(latencies) else None
+    p95_s = float(latencies[rank(0.95, len(latencies))]) if len(latencies) else None
     shown = None if p95_s is None else round(p95_s, 3)
     told = f"of {len(latencies)} transactions"
     deployment.measure("p95_with_one_less", shown, unit="s", at_most=_p95_s(deployment), detail=told)

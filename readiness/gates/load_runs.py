@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from readiness.deployment import Deployment
 from readiness.load.samples import Outcome
 from readiness.loadrun import LoadRun
+from readiness.score.confidence import lower_bound
 from readiness.together import at_once
 from readiness.waiting import NotInTime, eventually
 from readiness.workload import Transaction
@@ -169,11 +170,7 @@ def error_share(run: LoadRun, stages: Sequence[str] | None = None, *, shed_too: 
 
 def least_percent(bad: int, of: int) -> float:
     """The lower bound of the share of bad ones at 95 %, in percent (one-sided; Clopper and Pearson 1934)."""
-    if bad == 0 or of == 0:
-        return 0.0
-    from scipy.stats import beta
-
-    return float(beta.ppf(0.05, bad, of - bad + 1)) * 100
+    return lower_bound(bad, of) * 100 if of else 0.0
 
 
 def throughput(run: LoadRun, between: tuple[float, float]) -> float:
