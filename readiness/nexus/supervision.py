@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Error as XmlRpcError
-from xmlrpc.client import ServerProxy
+from xmlrpc.client import Fault, ServerProxy
 
 import psutil
 
@@ -25,6 +25,9 @@ LONGEST_SOCKET_PATH = 95
 """In characters: the system takes 107, and supervisord first binds a name that has its pid appended."""
 STOP_WAIT_S = 10
 _GONE = ("STOPPED", "EXITED", "FATAL", "UNKNOWN")
+_ALIVE = ("STARTING", "RUNNING", "BACKOFF")
+_ROUND_S = 1.5
+"""Supervisord starts what has exited within its next round, which comes at least once a second."""
 
 
 class SupervisionError(Exception):
@@ -145,17 +148,32 @@ class Supervisor:
     def stop(self, names: Iterable[str]) -> None:
         """Stop programs in the orderly way, all at once; they stay configured."""
         wanted = set(names)
-        with self._calls() as calls:
-            for info in calls.getAllProcessInfo():
-                if info["name"] in wanted and info["statename"] not in _GONE:
-                    calls.stopProcess(info["name"], False)
+        exited: dict[str, float] = {}
         deadline = time.monotonic() + STOP_WAIT_S + 5
         while time.monotonic() < deadline:
-            states = self.states()
-            if all(states[n]["statename"] in _GONE for n in wanted if n in states):
+            states = {name: info["statename"] for name, info in self.states().items() if name in wanted}
+            # Asked again on every look: one that died of itself is started anew within supervisord's next round.
+            self._ask_to_stop(name for name, state in states.items() if state in _ALIVE)
+            now = time.monotonic()
+            exited = {name: exited.get(name, now) for name, state in states.items() if state == "EXITED"}
+            if all(state in _GONE for state in states.values()) and all(
+                now - since > _ROUND_S for since in exited.values()
+            ):
                 return
             time.sleep(0.05)
         raise SupervisionError(f"did not stop within {STOP_WAIT_S + 5} s: {', '.join(sorted(wanted))}")
+
+    def _ask_to_stop(self, names: Iterable[str]) -> None:
+        from supervisor.xmlrpc import Faults  # type: ignore[import-untyped]
+
+        with self._calls() as calls:
+            for name in names:
+                try:
+                    calls.stopProcess(name, False)
+                except Fault as problem:
+                    # It ended between the look and the call; the next look tells.
+                    if problem.faultCode != Faults.NOT_RUNNING:
+                        raise
 
     def start(self, names: Iterable[str]) -> None:
         """Start configured programs that are not running."""
@@ -198,7 +216,7 @@ class Supervisor:
 
     @contextmanager
     def _calls(self) -> Iterator[Any]:
-        from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
+        from supervisor.xmlrpc import SupervisorTransport
 
         transport = SupervisorTransport(None, None, serverurl=f"unix://{self.socket}")
         try:
