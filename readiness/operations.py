@@ -34,6 +34,30 @@ class Operation:
         return cls(str(data["by"]), str(data["name"]), dict(data.get("arguments", {})))
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing to break, as data: everybody who finds it written down can undo it and show that it is undone."""
+
+    name: str
+    """Its effect, as experiments call it: `frozen`, `slow`, …"""
+    what: str
+    """What is done to what, in words: `freeze planner-1`."""
+    do: tuple[Operation, ...]
+    undo: tuple[Operation, ...]
+    """Idempotent, and right too where the fault never came to be or is over."""
+    witness: Operation
+    """Asked after `do` until it shows the effect, measured."""
+    healed: Operation | None = None
+    """Asked after `undo` until it shows that the effect is gone."""
+    service: str | None = None
+    """Whose replicas are hit; None for a link, whose callers share what happens to it."""
+    replicas: int = 0
+    lifted: bool = False
+    """Whether it ends by lifting it (frozen, slow, cut), at once; without, something has to start again."""
+    heals_itself_s: float | None = None
+    """After how long it ends by itself, enforced where it is; None: by the reaper or `readiness heal` alone."""
+
+
 def kill_operation(target: Target, instance: Instance) -> Operation:
     """Give the operation that ends this very replica as a crash would."""
     if not capable(target, Kills):

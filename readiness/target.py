@@ -63,6 +63,22 @@ class Target(Protocol):
         """Do one of the driver's own operations, given as data; raises `TargetError`."""
         ...
 
+    def ask(self, operation: str, arguments: Mapping[str, Argument]) -> str:
+        """Look at something, asked as data: a text that shows it, no text where nothing does; raises `TargetError`."""
+        ...
+
+
+class Doer(Protocol):
+    """Whoever does operations that are given as data: a driver, or a server of fault proxies."""
+
+    def perform(self, operation: str, arguments: Mapping[str, Argument]) -> None:
+        """Do it; doing it again changes nothing. Raises `TargetError` with one line."""
+        ...
+
+    def ask(self, operation: str, arguments: Mapping[str, Argument]) -> str:
+        """Look: a text that shows what was asked for, no text where nothing shows it (yet)."""
+        ...
+
 
 @runtime_checkable
 class Kills(Protocol):
@@ -70,6 +86,24 @@ class Kills(Protocol):
 
     def kill(self, service: str, instance: Instance) -> None:
         """End that very replica without warning; raises `TargetError` where it is not (or no longer) the service's."""
+        ...
+
+
+@runtime_checkable
+class Pauses(Protocol):
+    """A target that can stop a replica in its tracks and let it go on, as data: operations `freeze` and `resume`."""
+
+    def pauses(self) -> str:
+        """Why it cannot here, or no text."""
+        ...
+
+
+@runtime_checkable
+class Limits(Protocol):
+    """A target that can take resources away from a replica: operations `starve`, `squeeze`, `exhaust`, `relieve`."""
+
+    def limits(self, resource: str) -> str:
+        """Why this resource (`cpu`, `memory`, `descriptors`, `disk`, `clock`) cannot be taken away, or no text."""
         ...
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from readiness.descriptor.chaos import Accounts, Bounds, FaultServers, Link, Meaning, Message, ServicePart
 from readiness.descriptor.evidence import (
     AlertsSource,
     EvidenceSpec,
@@ -53,6 +54,7 @@ from readiness.descriptor.workload import (
 )
 
 __all__ = [
+    "Accounts",
     "AlertsSource",
     "AuditFields",
     "Auth",
@@ -60,15 +62,20 @@ __all__ = [
     "BackupsSpec",
     "Basic",
     "BlastRadius",
+    "Bounds",
     "Correlation",
     "Descriptor",
     "Duration",
     "EvidenceSpec",
+    "FaultServers",
     "Golden",
     "Instances",
     "Levels",
+    "Link",
     "LogFields",
     "LogsSource",
+    "Meaning",
+    "Message",
     "MetricsSource",
     "Objectives",
     "OperationSpec",
@@ -86,6 +93,7 @@ __all__ = [
     "ScalingSpec",
     "Secret",
     "SecretsSpec",
+    "ServicePart",
     "ServiceSpec",
     "Share",
     "Signal",
@@ -144,6 +152,11 @@ class Descriptor(Part):
     recovery: RecoverySpec | None = None
     secrets: SecretsSpec = SecretsSpec()
     objectives: Objectives = Objectives()
+    links: dict[str, Link] = Field(default_factory=dict)
+    """Who calls whom, through which proxies: what experiments slow, cut and spoil."""
+    faults: FaultServers = FaultServers()
+    failure_modes: dict[str, str] = Field(default_factory=dict)
+    """Every way of failing that this team counts with, by name: each needs an experiment."""
     scaling: ScalingSpec | None = None
     volume: VolumeSpec | None = None
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from readiness.descriptor.chaos import ServicePart
 from readiness.descriptor.values import Part, Secret, Share, Size
 
 
@@ -93,6 +94,8 @@ class ServiceSpec(Part):
     """Path of its Prometheus exposition."""
     owner: str | None = None
     """The team that answers for it."""
+    part: ServicePart = "other"
+    """What it is in a multi-agent system; experiments choose what they break by it."""
     replicas: int = Field(default=1, ge=0)
     """How many must run; 0 for what is not run by this team."""
     limits: ReplicaLimits = ReplicaLimits()

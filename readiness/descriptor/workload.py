@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from readiness.descriptor.chaos import Accounts, Bounds
 from readiness.descriptor.values import Duration, Part, Template
 
 
@@ -95,6 +96,8 @@ class WorkloadSpec(Part):
     adapter: str | None = None
     """`package.module:Class` where HTTP templates cannot describe the transaction."""
     adapter_options: dict[str, Any] = Field(default_factory=dict)
+    accounts: Accounts = Accounts()
+    bounds: Bounds = Bounds()
     max_rate_per_s: float = Field(default=20.0, gt=0)
     """The most synthetic transactions a second that gates may send."""
 

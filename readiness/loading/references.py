@@ -48,7 +48,7 @@ Found = Iterator[tuple[Place, str]]
 
 def reference_problems(descriptor: Descriptor) -> list[tuple[Place, str]]:
     """Return each broken cross reference with its place in the descriptor."""
-    parts = (_services, _auth, _workload, _signals, _procedures, _operations, _backups)
+    parts = (_services, _auth, _workload, _signals, _procedures, _operations, _backups, _links)
     return [problem for part in parts for problem in part(descriptor)]
 
 
@@ -69,6 +69,18 @@ def _auth(descriptor: Descriptor) -> Found:
             yield ("auth", name), f"{name} is a command, and a command gets its secrets as variables; write {place}"
         else:
             yield from _named("auth", name, [*descriptor.services, *sources], ("auth", name))
+
+
+def _links(descriptor: Descriptor) -> Found:
+    for name, link in descriptor.links.items():
+        place = ("links", name)
+        for index, service in enumerate(link.from_services):
+            yield from _named("service", service, descriptor.services, (*place, "from", index))
+        yield from _named("service", link.to, descriptor.services, (*place, "to"))
+        for kind in ("toxiproxy", "http"):
+            if getattr(link, kind) and getattr(descriptor.faults, kind) is None:
+                line = f"faults.{kind}: http://127.0.0.1:<port>"
+                yield (*place, kind), f"nothing says where these proxies are told what to do; write {line}"
 
 
 def _signals(descriptor: Descriptor) -> Found:

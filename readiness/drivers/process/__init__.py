@@ -73,6 +73,10 @@ class ProcessTarget:
             raise TargetError(f"kill needs service, instance, pid and started: {error}") from None
         self.kill(service, Instance(service, name, None, pid, started))
 
+    def ask(self, operation: str, arguments: Mapping[str, Argument]) -> str:
+        """Look at nothing yet: no operation of this driver asks."""
+        raise TargetError(f"the driver process cannot be asked {operation!r} of {', '.join(arguments) or 'nothing'}")
+
     def kill(self, service: str, instance: Instance) -> None:
         """End a replica with SIGKILL, after it was shown to be that process of that service, and none of ours."""
         place = self._services[service].process if service in self._services else None
