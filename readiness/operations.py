@@ -9,29 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from readiness.errors import Missing
-from readiness.target import Argument, Instance, Kills, Target, capable
+from readiness.target import PROCEDURE, Argument, Instance, Kills, Operation, Target, capable
+
+__all__ = ["PROCEDURE", "Change", "Digest", "Fault", "Operation", "differences", "kill_operation"]
 
 Digest = Mapping[str, Any]
 """The state of a deployment as JSON data; equal data is an equal state."""
-PROCEDURE = "procedure"
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One act as data: by the operators' `procedure`, or by the driver (its scheme), with plain arguments."""
-
-    by: str
-    name: str
-    arguments: Mapping[str, Argument] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        given = ", ".join(f"{key}={value}" for key, value in self.arguments.items())
-        return f"{self.by} {self.name}" + (f" ({given})" if given else "")
-
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Operation:
-        """Read an operation that was written down."""
-        return cls(str(data["by"]), str(data["name"]), dict(data.get("arguments", {})))
 
 
 @dataclass(frozen=True, slots=True)

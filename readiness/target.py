@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from readiness.errors import UsageError
 from readiness.loading import DescriptorFile
 
 Argument = str | int | float | bool
+PROCEDURE = "procedure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,43 @@ class ProcessFacts:
     environment: Mapping[str, str] | None
     """None where the right to read it is missing."""
     open_files: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One act as data: by the operators' `procedure`, or by the driver (its scheme), with plain arguments."""
+
+    by: str
+    name: str
+    arguments: Mapping[str, Argument] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{key}={value}" for key, value in self.arguments.items())
+        return f"{self.by} {self.name}" + (f" ({given})" if given else "")
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Operation:
+        """Read an operation that was written down."""
+        return cls(str(data["by"]), str(data["name"]), dict(data.get("arguments", {})))
+
+
+class Lifted(NamedTuple):
+    """A fault that ends at once when it is lifted, in four operations of its driver."""
+
+    do: Operation
+    undo: Operation
+    """Idempotent, and right too where the fault never came to be, or its process has ended."""
+    witness: Operation
+    """Asked until it shows the effect, measured."""
+    healed: Operation
+    """Asked after the undo until it shows that the effect is gone."""
+
+
+class Final(NamedTuple):
+    """A fault after which something has to start again."""
+
+    do: Operation
+    witness: Operation
 
 
 class Target(Protocol):
@@ -90,20 +128,71 @@ class Kills(Protocol):
 
 
 @runtime_checkable
+class Ends(Protocol):
+    """A target that can plan the end of a replica as data."""
+
+    def killing(self, instance: Instance) -> Final:
+        """Plan a crash (`kill`, witness `gone`); raises `Missing` where its process is not known."""
+        ...
+
+    def stopping(self, instance: Instance) -> Final:
+        """Plan an end in order, as a service manager asks for it (`stop`, witness `gone`); raises `Missing`."""
+        ...
+
+
+@runtime_checkable
 class Pauses(Protocol):
-    """A target that can stop a replica in its tracks and let it go on, as data: operations `freeze` and `resume`."""
+    """A target that can stop a replica in its tracks and let it go on."""
 
     def pauses(self) -> str:
-        """Why it cannot here, or no text."""
+        """Why it cannot here, in one line, or no text."""
+        ...
+
+    def freezing(self, instance: Instance) -> Lifted:
+        """Plan a pause as data (`freeze`, `resume`, witness `stopped`, healed `running`)."""
         ...
 
 
 @runtime_checkable
 class Limits(Protocol):
-    """A target that can take resources away from a replica: operations `starve`, `squeeze`, `exhaust`, `relieve`."""
+    """A target that can take resources away from a replica; each plan raises `Missing` where it cannot be had here."""
 
     def limits(self, resource: str) -> str:
-        """Why this resource (`cpu`, `memory`, `descriptors`, `disk`, `clock`) cannot be taken away, or no text."""
+        """Why it cannot be taken away here, in one line, or no text.
+
+        Resources: `cpu`, `memory`, `descriptors`, `file_size`, `disk`, `clock`.
+        """
+        ...
+
+    def starving(self, instance: Instance, share: float, tag: str) -> Lifted:
+        """Plan to leave it that share of one core; shown by the kernel's count of how often it was made to wait.
+
+        `tag` carries the run, in small letters, digits and dashes: it names what is made for the fault.
+        """
+        ...
+
+    def squeezing(self, instance: Instance, room_bytes: int, tag: str) -> Lifted:
+        """Plan to let it take that much memory *more* than it has; shown by how often it ran into that limit.
+
+        Beyond it the kernel ends the process, so a squeezed replica may have to be started again.
+        """
+        ...
+
+    def exhausting(self, instance: Instance, spare: int = 0) -> Lifted:
+        """Plan to let it open that many descriptors more; shown once the next one cannot be opened."""
+        ...
+
+    def capping(self, instance: Instance, file_bytes: int = 0) -> Lifted:
+        """Plan that no file grows beyond that size under its hands (EFBIG): close to a full disk."""
+        ...
+
+
+@runtime_checkable
+class NoticesFaults(Protocol):
+    """A target that can tell replicas that a fault still holds, at next to no cost."""
+
+    def unusual(self, instances: Sequence[Instance]) -> Sequence[str]:
+        """Name those that are stopped, or limited by something of this package's making."""
         ...
 
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import psutil
 
+from readiness.drivers.process import signals
 from readiness.drivers.process.finding import Found, find
+from readiness.drivers.process.victims import Victim, protected
 from readiness.errors import Missing, TargetError, UsageError
 from readiness.loading import DescriptorFile
-from readiness.target import Argument, Instance, ProcessFacts
+from readiness.target import Argument, Final, Instance, Lifted, ProcessFacts
 
-_SAME_S = 0.02
-"""Start times of one process, read twice, differ by less: the kernel counts in ticks of 10 ms."""
 _MAX_TARGETS_BYTES = 1 << 20
+_BEGIN: dict[str, Callable[[psutil.Process], None]] = {
+    "kill": signals.kill,
+    "stop": signals.stop,
+    "freeze": signals.freeze,
+}
+"""Done to a process that was shown to be the service's own, now."""
+_END: dict[str, Callable[[Victim], None]] = {"resume": signals.resume}
+"""Done to that very process, whatever has become of its service; nothing where it has ended."""
+_LOOK: dict[str, Callable[[Victim], str]] = {
+    "gone": signals.gone,
+    "stopped": signals.stopped,
+    "running": signals.running,
+}
 
 
 def attach(file: DescriptorFile, rest: str) -> ProcessTarget:
@@ -63,51 +75,56 @@ class ProcessTarget:
         return [Instance(service, one.name, _address(one, listed) or alone, one.pid, one.started) for one in found]
 
     def perform(self, operation: str, arguments: Mapping[str, Argument]) -> None:
-        """Do `kill` (service, instance, pid, started)."""
-        if operation != "kill":
-            raise TargetError(f"the driver process has no operation {operation!r}; it has: kill")
-        try:
-            service, name = str(arguments["service"]), str(arguments["instance"])
-            pid, started = int(arguments["pid"]), float(arguments["started"])
-        except (KeyError, ValueError) as error:
-            raise TargetError(f"kill needs service, instance, pid and started: {error}") from None
-        self.kill(service, Instance(service, name, None, pid, started))
+        """Do one of the operations of the tables above; all name service, instance, pid and started."""
+        if operation not in _BEGIN and operation not in _END:
+            known = ", ".join(sorted({*_BEGIN, *_END}))
+            raise TargetError(f"the driver process has no operation {operation!r}; it has: {known}")
+        victim = Victim.read(operation, arguments)
+        with _told(operation, victim):
+            if operation in _END:
+                _END[operation](victim)
+            else:
+                _BEGIN[operation](self._own(victim))
 
     def ask(self, operation: str, arguments: Mapping[str, Argument]) -> str:
-        """Look at nothing yet: no operation of this driver asks."""
-        raise TargetError(f"the driver process cannot be asked {operation!r} of {', '.join(arguments) or 'nothing'}")
+        """Look at what the kernel says of one process."""
+        if operation not in _LOOK:
+            raise TargetError(
+                f"the driver process cannot be asked {operation!r}; it can be asked: {', '.join(sorted(_LOOK))}"
+            )
+        victim = Victim.read(operation, arguments)
+        with _told(operation, victim):
+            return _LOOK[operation](victim)
 
     def kill(self, service: str, instance: Instance) -> None:
         """End a replica with SIGKILL, after it was shown to be that process of that service, and none of ours."""
-        place = self._services[service].process if service in self._services else None
-        if place is None:
-            raise Missing(
-                f"the processes of {service} are not known",
-                f"services.{service}.process: {{pidfile: run/{service}.pid}}",
-            )
-        pid, started = instance.pid, instance.started
-        if pid is None or started is None:
+        if instance.pid is None or instance.started is None:
             raise TargetError(f"{instance.name}: its process is not known")
-        if pid in _protected():
-            raise TargetError(f"{instance.name}: process {pid} is the system's or this run's own and is not killed")
-        mine = find(self._file, service, place)
-        if not any(one.pid == pid and abs(one.started - started) < _SAME_S for one in mine):
-            raise TargetError(f"{instance.name}: process {pid} is not (or no longer) one of {service}")
-        try:
-            process = psutil.Process(pid)
-            if abs(process.create_time() - started) >= _SAME_S:
-                raise TargetError(f"{instance.name}: process {pid} ended, and its number was given to another")
-            process.send_signal(signal.SIGKILL)
-        except psutil.NoSuchProcess:
-            raise TargetError(f"{instance.name}: process {pid} has ended by itself") from None
-        except psutil.AccessDenied:
-            raise TargetError(
-                f"{instance.name}: no right to kill process {pid}", f"run as the user that {service} runs as"
-            ) from None
+        self.perform("kill", Victim(service, instance.name, instance.pid, instance.started).arguments())
+
+    def killing(self, instance: Instance) -> Final:
+        """Plan a crash."""
+        return signals.killing(self.scheme, Victim.of(instance))
+
+    def stopping(self, instance: Instance) -> Final:
+        """Plan an end in order."""
+        return signals.stopping(self.scheme, Victim.of(instance))
+
+    def pauses(self) -> str:
+        """Say why no replica can be frozen here, or nothing."""
+        return signals.cannot_pause()
+
+    def freezing(self, instance: Instance) -> Lifted:
+        """Plan a pause."""
+        return signals.freezing(self.scheme, Victim.of(instance))
+
+    def unusual(self, instances: Sequence[Instance]) -> Sequence[str]:
+        """Name the replicas that are stopped."""
+        return [told for one in instances if one.pid is not None for told in signals.unusual(one.name, one.pid)]
 
     def all_processes(self) -> Sequence[ProcessFacts]:
         """List every process of this machine with its arguments, but not this run's own and what started it."""
-        mine = _protected() - {1}
+        mine = protected() - {1}
         return [
             ProcessFacts(process.pid, process.info["name"] or "", tuple(process.info["cmdline"] or ()), None)
             for process in psutil.process_iter(["name", "cmdline"])
@@ -131,6 +148,25 @@ class ProcessTarget:
             except psutil.Error:
                 continue  # it ended while we looked
         return list(seen.values())
+
+    def _own(self, victim: Victim) -> psutil.Process:
+        """The process, after it was shown to be one of the service's own now, and neither the system's nor ours."""
+        service = victim.service
+        place = self._services[service].process if service in self._services else None
+        if place is None:
+            raise Missing(
+                f"the processes of {service} are not known",
+                f"services.{service}.process: {{pidfile: run/{service}.pid}}",
+            )
+        if victim.pid in protected():
+            raise TargetError(f"{victim} is the system's or this run's own and is not touched")
+        mine = find(self._file, service, place)
+        if not any(one.pid == victim.pid and victim.started_as(one.started) for one in mine):
+            raise TargetError(f"{victim} is not (or no longer) one of {service}")
+        process = victim.process()
+        if process is None:
+            raise TargetError(f"{victim} has ended by itself")
+        return process
 
     def _listed(self, service: str) -> dict[str, str]:
         """The replicas in the service's target list (`file_sd`): name → address; an unreadable list is an error."""
@@ -169,12 +205,17 @@ def _address(found: Found, listed: Mapping[str, str]) -> str | None:
     return next((address for address in listed.values() if urlsplit(address).port in ports), None)
 
 
-def _protected() -> set[int]:
+@contextmanager
+def _told(operation: str, victim: Victim) -> Iterator[None]:
+    """What the system refuses, as one line."""
     try:
-        parents = {parent.pid for parent in psutil.Process().parents()}
-    except psutil.Error:
-        parents = set()
-    return {0, 1, os.getpid(), os.getppid(), *parents}
+        yield
+    except psutil.NoSuchProcess:
+        raise TargetError(f"{operation}: {victim} has ended by itself") from None
+    except psutil.AccessDenied:
+        raise TargetError(
+            f"{operation}: no right to {victim}", f"run as the user that {victim.service} runs as"
+        ) from None
 
 
 def _facts(process: psutil.Process) -> ProcessFacts:
