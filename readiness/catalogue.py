@@ -45,7 +45,7 @@ def nearest(given: str, known: Iterable[str]) -> str:
 
 
 def _place(gate: Gate) -> tuple[int, int, str]:
-    prefix = gate.info.id.rsplit("-", 1)[0]
+    prefix = "-".join(gate.info.id.split("-")[:2])
     capabilities = list(CAPABILITIES)
     known = capabilities.index(prefix) if prefix in CAPABILITIES else len(capabilities)
     return PILLAR_ORDER.index(gate.info.pillar), known, gate.info.id

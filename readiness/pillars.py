@@ -49,6 +49,7 @@ CAPABILITIES: dict[str, str] = {
     "SEC-INC": "Security incidents",
     "IMP-KPI": "Indicators",
     "IMP-TST": "Drills",
+    "IMP-CHA": "Chaos engineering",
     "RMP-P1": "Phase 1",
     "RMP-P2": "Phase 2",
     "RMP-P3": "Phase 3",
@@ -65,5 +66,5 @@ def pillar_of(gate: str) -> str:
 
 def capability_of(gate: str) -> str:
     """The capability of a gate's id; an id of a capability without a name is its own prefix."""
-    prefix = gate.rsplit("-", 1)[0]
+    prefix = "-".join(gate.split("-")[:2])
     return CAPABILITIES.get(prefix, prefix)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from readiness.descriptor import Duration, Part, Rate, Share
 from readiness.errors import UsageError
@@ -58,6 +58,26 @@ class LoadTest(Part):
         return given
 
 
+class ExperimentEntry(Part):
+    """One experiment of a scenario, or several by a glob of their names."""
+
+    file: str = Field(min_length=1)
+    """A name in experiments/ (`agent-killed`), a glob of names (`provider-*`), or the path of a file of one's own."""
+    rehearse: bool = False
+    """Everything but the fault itself: what it would take is tried, and the verdict is UNKNOWN."""
+
+
+Experiments = list[
+    Annotated[
+        ExperimentEntry,
+        BeforeValidator(
+            lambda given: {"file": given} if isinstance(given, str) else given,
+            json_schema_input_type=ExperimentEntry | str,
+        ),
+    ]
+]
+
+
 class Scenario(Part):
     """The gates of a run (its denominator), and the scores that it asks for.
 
@@ -68,7 +88,8 @@ class Scenario(Part):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
     about: str = ""
     gates: list[str] = Field(min_length=1)
-    experiments: list[Any] = Field(default_factory=list)
+    experiments: Experiments = Field(default_factory=list)
+    """The Chaos Toolkit experiments that run, each a gate of its own (`IMP-CHA-<NAME>`)."""
     loadtests: list[LoadTest] = Field(default_factory=list)
     """Load profiles that differ from their defaults; a gate that needs one that is not here runs the default."""
     threshold: Share
@@ -98,13 +119,6 @@ class Scenario(Part):
         if twice := sorted({profile for profile in profiles if profiles.count(profile) > 1}):
             raise ValueError(f"the profile {twice[0]!r} is given twice; write each once")
         return given
-
-    @field_validator("experiments")
-    @classmethod
-    def _none_yet(cls, files: list[Any]) -> list[Any]:
-        if files:
-            raise ValueError("this version runs gates and load tests; delete the list")
-        return files
 
     def choose(self, gates: Sequence[GateInfo]) -> tuple[GateInfo, ...]:
         """Return the scenario's gates in the order given; a selector of ids or names that matches none is an error."""
@@ -146,9 +160,39 @@ def data_folders(kind: str, root: Path) -> list[Path]:
     return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
 
 
+def find_experiments(scenario: Scenario, root: Path) -> dict[Path, bool]:
+    """Return the experiment files of a scenario, each with whether it is only rehearsed; a wrong name is an error."""
+    known = known_experiments(root)
+    found: dict[Path, bool] = {}
+    for entry in scenario.experiments:
+        if _is_path(entry.file):
+            path = root / entry.file
+            if not path.is_file():
+                raise UsageError(f"scenario {scenario.name}: experiments: {shown(entry.file)}: no such file")
+            found[path] = entry.rehearse
+            continue
+        named = [name for name in known if fnmatchcase(name, entry.file)]
+        if not named:
+            near = nearest(entry.file, known)
+            raise UsageError(
+                f"scenario {scenario.name}: experiments: {shown(entry.file)} is none of experiments/{near}"
+            )
+        found |= {known[name]: entry.rehearse for name in named}
+    return found
+
+
+def known_experiments(root: Path) -> dict[str, Path]:
+    """Return every experiment that can be had by its name; the user's own come before the package's."""
+    known: dict[str, Path] = {}
+    for folder in data_folders("experiments", root):
+        for path in sorted(folder.glob("*.yaml")):
+            known.setdefault(path.stem, path)
+    return dict(sorted(known.items()))
+
+
 def find_scenario(name_or_path: str, root: Path) -> Scenario:
     """Read a scenario by name (`ci`) or path (`mine/night.yaml`); the user's own come before the package's."""
-    if "/" in name_or_path or "\\" in name_or_path or name_or_path.endswith((".yaml", ".yml")):
+    if _is_path(name_or_path):
         return load(root / name_or_path, Scenario)
     known: dict[str, Path] = {}
     for folder in scenario_folders(root):
@@ -157,3 +201,7 @@ def find_scenario(name_or_path: str, root: Path) -> Scenario:
     if name_or_path not in known:
         raise UsageError(f"scenario {shown(name_or_path)} not found in scenarios/{nearest(name_or_path, known)}")
     return load(known[name_or_path], Scenario)
+
+
+def _is_path(given: str) -> bool:
+    return "/" in given or "\\" in given or given.endswith((".yaml", ".yml", ".json"))

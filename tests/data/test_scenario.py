@@ -67,7 +67,7 @@ def test_nothing_selected_is_told() -> None:
         ("gates: ['!']", "selects nothing"),
         ("gates: []", "one or more items"),
         ("gates: blocking", "allowed: a list"),
-        ("gates: ['*']\nexperiments: [x.yaml]", "this version runs gates and load tests"),
+        ("gates: ['*']\nexperiments: [{fiel: x}]", "did you mean 'file'?"),
         ("gates: ['*']\nloadtests: [x.py]", "allowed: a mapping"),
         ("gates: ['*']\nloadtests: [{rate: 2/s}]", "profile"),
         ("gates: ['*']\nloadtests: [{profile: steady, raet: 2/s}]", "did you mean 'rate'?"),
