@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -42,13 +43,22 @@ class TrafficSummary:
 class Traffic:
     """Transactions of one variant at a bounded rate, in threads; a context manager.
 
-    Its end stops sending and awaits all that were accepted, so that each has an outcome.
+    Its end stops sending and awaits all that were accepted, so that each has an outcome. `questions` are asked in turn
+    where the variant asks one.
     """
 
     def __init__(
-        self, workload: Workload, variant: str, rate_per_s: float, deadline: Deadline, history: History, gate: str
+        self,
+        workload: Workload,
+        variant: str,
+        rate_per_s: float,
+        deadline: Deadline,
+        history: History,
+        gate: str,
+        questions: Sequence[str] = (),
     ) -> None:
         self._workload = workload
+        self._questions = itertools.cycle(questions) if questions else itertools.repeat(None)
         self._variant = variant
         self._rate_per_s = min(rate_per_s, workload.max_rate_per_s)
         self._deadline = deadline
@@ -116,10 +126,10 @@ class Traffic:
     def _send(self) -> None:
         pace = Pace(self._rate_per_s)
         while len(self._sent) < _MAX_SENT and pace.wait(self._deadline, self._stop):
-            self._sent.append(self._threads.submit(self._one))
+            self._sent.append(self._threads.submit(self._one, next(self._questions)))
 
-    def _one(self) -> Transaction:
-        submitted = self._workload.submit(self._variant, deadline=self._deadline)
+    def _one(self, question: str | None) -> Transaction:
+        submitted = self._workload.submit(self._variant, question=question, deadline=self._deadline)
         return self._workload.finish(submitted, self._deadline, self._abandoned)
 
     def _raise_ours(self) -> None:
