@@ -45,6 +45,12 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--dir", type=Path, help="its home; default: a fresh private folder, removed by `down`")
     up.add_argument("--defect", action="append", default=[], metavar="NAME[=VALUE]", help="a seeded defect")
     up.add_argument("--names", type=Path, metavar="FILE", help="other outward names (YAML or JSON)")
+    up.add_argument(
+        "--toxiproxy",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="let its services call each other through Toxiproxy and the fault proxy, for experiments",
+    )
     status = commands.add_parser("status", help="say whether it runs")
     down = commands.add_parser("down", help="stop it; nothing is left running")
     down.add_argument("--wipe", action="store_true", help="remove the home too")

@@ -37,7 +37,7 @@ class Agent:
         self._settings, self._role, self._instance = settings, role, instance
         self._release, self._metrics = as_built(release, settings.defects), metrics
         self._role_name = settings.names.component(role)
-        self._peers = Peers(settings)
+        self._peers = Peers(settings, role)
         self._work = Roles(settings, self._peers).of(role)
         self._permits = Permits(settings)
         self._log = telemetry.logger("tasks")

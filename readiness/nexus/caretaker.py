@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from readiness.nexus import links
 from readiness.nexus.clock import now_text
 from readiness.nexus.names import LogFields
 from readiness.nexus.nightly import Nightly
@@ -28,6 +29,8 @@ LOOK_AT_SCHEDULE_S = 30.0
 NUDGE_S = 0.25
 """Supervisord looks after its programs once a second, and whenever it is asked something: so it is asked more often,
 and what died is started again a second sooner."""
+FURNISH_EVERY_S = 0.5
+"""A server of proxies that died came back without any."""
 LAUNCH_ATTEMPTS = 60
 INCREMENTAL_EVERY = timedelta(hours=1)
 FULL_EVERY = timedelta(days=1) - timedelta(minutes=10)
@@ -49,11 +52,14 @@ def main() -> int:
     lock = (supervisor.run / "caretaker.lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
     (supervisor.run / "caretaker.pid").write_text(f"{os.getpid()}\n")
-    looked_at = time.monotonic()
+    looked_at, furnished_at = time.monotonic(), 0.0
     while (watched := supervisor.process()) is not None:
         if ended(watched.pid, NUDGE_S):
             continue
         supervisor.answers()
+        if settings.proxied and time.monotonic() - furnished_at >= FURNISH_EVERY_S:
+            links.furnish(settings)
+            furnished_at = time.monotonic()
         if nightly is not None:
             nightly.start_when_due()
         if time.monotonic() - looked_at >= LOOK_AT_SCHEDULE_S and not given.no_schedule:

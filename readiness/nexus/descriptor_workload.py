@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from readiness.nexus.descriptor_chaos import accounts, bounds
 from readiness.nexus.names import AGENT_ROLES
 from readiness.nexus.settings import Settings
 
@@ -73,6 +74,8 @@ def workload(settings: Settings) -> Part:
             "result_field": "release",
             "request": {"method": "GET", "url": gateway + paths.ping},
         },
+        "accounts": accounts(),
+        "bounds": bounds(),
         "max_rate_per_s": 60,
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from readiness.nexus.descriptor_chaos import FAILURE_MODES, links, part
 from readiness.nexus.descriptor_operating import operations, procedures
 from readiness.nexus.descriptor_workload import signals, workload
 from readiness.nexus.names import AGENT_ROLES, LEVELS
@@ -83,6 +84,8 @@ def descriptor(settings: Settings) -> Part:
             },
             "baselines": "var/baselines/{profile}.json",
         },
+        **links(settings),
+        "failure_modes": dict(FAILURE_MODES),
         "procedures": procedures(settings),
         "operations": operations(settings),
         "scaling": {
@@ -123,6 +126,7 @@ def _service(settings: Settings, name: str) -> Part:
         "version": {"path": paths.version, "field": "version"},
         "metrics": paths.metrics,
         "owner": OWNERS.get(name, "team-agents"),
+        "part": part(name),
         "replicas": settings.replicas[name],
         "limits": {"cpu": 1.0, "memory": "256MB"},
         "process": {"pidfile": f"run/{outward}-*.pid"},

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from readiness.nexus.names import AGENT_ROLES
+from readiness.nexus.proxy_servers import PROGRAMS as PROXIES
 from readiness.nexus.registry import instance_name, pid_file
 from readiness.nexus.releases import RELEASES, RETIRED
 from readiness.nexus.settings import Settings
@@ -18,6 +19,8 @@ UNRELEASED = ("provider",)
 """Services that a deploy does not replace: the stand-in for a vendor."""
 MOST_REPLICAS = 8
 CARETAKER = "caretaker"
+BESIDE = PROXIES | {CARETAKER}
+"""Programs that are no instance of a service."""
 _NEVER_RESTARTED = "writer"
 _PINNED = ("reviewer", 2)
 _START_SLOWLY = """#!/bin/sh

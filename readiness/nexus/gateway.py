@@ -44,7 +44,7 @@ class Gateway:
     def __init__(self, settings: Settings, release: str, metrics: telemetry.Metrics) -> None:
         self._settings, self._metrics, self._release = settings, metrics, release_of(release)
         self._engine = settings.engine()
-        self._peers = Peers(settings)
+        self._peers = Peers(settings, "gateway")
         self._breaker = Breaker() if settings.defects.on("breaker-stays-open") else None
         self._log = telemetry.logger("workflows")
         table = Table(settings, self._engine)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import shutil
 import sys
 from pathlib import Path
 
-from readiness.nexus import build, descriptor_writer
+from readiness.nexus import build, descriptor_writer, links, proxy_servers
+from readiness.nexus.errors import NexusError
 from readiness.nexus.fleet import caretaker, placed, programs
 from readiness.nexus.probing import await_ready
 from readiness.nexus.processes import clean_environment, kill_all, processes_of
@@ -49,7 +51,8 @@ def start(settings: Settings, *, build_releases: bool = False) -> None:
     marker(settings.home).unlink(missing_ok=True)
     wanted = placed(settings, release)
     supervisor = Supervisor(settings.home)
-    supervisor.configure([*programs(settings, wanted), caretaker(settings)])
+    beside = proxy_servers.programs(settings.proxied) if settings.proxied else []
+    supervisor.configure([*beside, *programs(settings, wanted), caretaker(settings)])
     handed_down = {"PROVIDER_API_KEY": settings.secret("provider.key")} if on("key-in-environment") else {}
     supervisor.launch(environment=handed_down)
     if build_releases:
@@ -76,7 +79,9 @@ def stop(home: Path) -> None:
     supervisor.shutdown()
     kill_all(processes_of(home))
     supervisor.forget_socket()
-    for left in ("*.pid", "*.hold", "*.sock*", "*.lock", "targets/*.json", "targets/*.lock"):
+    with contextlib.suppress(NexusError):
+        links.forsake(home)
+    for left in ("links.json", "*.pid", "*.hold", "*.sock*", "*.lock", "targets/*.json", "targets/*.lock"):
         for path in (home / "run").glob(left):
             path.unlink(missing_ok=True)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from readiness.nexus import plain_http, registry
+from readiness.nexus import links, plain_http, registry
 from readiness.nexus.settings import Settings
 
 PATIENCE_S = 15.0
@@ -26,8 +26,8 @@ class Unreachable(Exception):
 class Peers:
     """An HTTP client that addresses services by name and outlives their restarts; calls must be idempotent."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, caller: str) -> None:
+        self._settings, self._caller = settings, caller
         self._authorization = {"Authorization": f"Bearer {settings.secret('internal.token')}"}
         self._client = plain_http.async_client(10.0)
 
@@ -75,7 +75,7 @@ class Peers:
         return answer.status_code == httpx.codes.OK
 
     def _in_any_order(self, service: str) -> list[registry.Instance]:
-        instances = registry.lookup(self._settings, service)
+        instances = links.lookup(self._settings, self._caller, service)
         return random.sample(instances, len(instances))
 
     async def _send(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from readiness.nexus import deployments, registry, schema, store, workflow_state
-from readiness.nexus.fleet import CARETAKER, SINGLE, Placed, agents_and_all, known_names, placed, programs
+from readiness.nexus.fleet import BESIDE, SINGLE, Placed, agents_and_all, known_names, placed, programs
 from readiness.nexus.probing import await_ready, is_ready
 from readiness.nexus.releases import RELEASES, release_of
 from readiness.nexus.settings import Settings
@@ -47,7 +47,7 @@ class Rollout:
         """Say whether exactly this release runs, is ready and gets all requests: then there is nothing to do."""
         wanted = placed(self.settings, release)
         states = self.supervisor.states()
-        names = {name for name in states if name != CARETAKER}
+        names = states.keys() - BESIDE
         with store.reading(self.engine) as db:
             routed = deployments.weights(db) == {release: 100}
         return (

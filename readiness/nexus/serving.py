@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from readiness.nexus import registry, telemetry
+from readiness.nexus import links, registry, telemetry
 from readiness.nexus.errors import NexusError
 from readiness.nexus.hop import Hop
 from readiness.nexus.releases import as_built
@@ -84,7 +84,7 @@ async def _serve(settings: Settings, service: str, instance: str, release: str) 
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_S,
     )
-    server = _Server(config, part.drain, lambda: registry.announce(settings, service, entry))
+    server = _Server(config, part.drain, lambda: _announce(settings, service, entry))
     log = telemetry.logger("process")
     log.info("process.starting", port=entry.port)
     crashed = service == "planner" and registry.pid_file(settings, instance).exists()
@@ -98,7 +98,15 @@ async def _serve(settings: Settings, service: str, instance: str, release: str) 
         await server.serve(sockets=sockets)
     finally:
         registry.withdraw(settings, service, entry)
+        links.furnish(settings)
     log.info("process.stopped")
+
+
+def _announce(settings: Settings, service: str, entry: registry.Instance) -> None:
+    registry.announce(settings, service, entry)
+    unfurnished = links.furnish(settings)
+    if unfurnished:
+        telemetry.logger("process").warning("links.unfurnished", reason=unfurnished)
 
 
 def _build(settings: Settings, service: str, instance: str, release: str, metrics: telemetry.Metrics) -> Service:

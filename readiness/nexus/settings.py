@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import socket
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,20 @@ DIRECTORIES = ("etc", "secrets", "run/targets", "data", "log", "audit", "backups
 
 
 @dataclass(frozen=True, slots=True)
+class Proxied:
+    """Where the servers of the proxies are told what to do, and the mark of our names on a server that is shared."""
+
+    toxiproxy: str
+    http: str
+    prefix: str = ""
+
+    @property
+    def shared(self) -> bool:
+        """Whether somebody else runs the Toxiproxy."""
+        return bool(self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What every process of one deployment knows; secrets are read by name when they are needed."""
 
@@ -49,6 +63,8 @@ class Settings:
     replicas: dict[str, int] = field(default_factory=lambda: dict(REPLICAS))
     defects: Defects = field(default_factory=Defects)
     names: Names = field(default_factory=Names)
+    proxied: Proxied | None = None
+    """The proxies between the services, or None where they call each other directly."""
 
     @property
     def file(self) -> Path:
@@ -105,6 +121,7 @@ class Settings:
             "replicas": self.replicas,
             "defects": self.defects.as_mapping(),
             "names": self.names.changed(),
+            "proxied": asdict(self.proxied) if self.proxied else None,
         }
         write_private(self.file, json.dumps(values, indent=2) + "\n")
 
@@ -121,6 +138,7 @@ class Settings:
         try:
             values["defects"] = Defects(values["defects"])
             values["names"] = Names.from_mapping(values["names"])
+            values["proxied"] = Proxied(**values["proxied"]) if values.get("proxied") else None
             return cls(home=home, **values)
         except (KeyError, TypeError) as error:
             raise NexusError(f"{home / 'etc' / 'nexus.json'} was written by another version: {error}") from error
@@ -137,6 +155,7 @@ class Settings:
         replicas: dict[str, int] | None = None,
         scheduled_backups: bool = True,
         database_url: str | None = None,
+        proxied: Proxied | None = None,
     ) -> Settings:
         """Makes a home directory with fresh random secrets and a free public port, and saves its settings."""
         home = home.absolute()
@@ -155,6 +174,7 @@ class Settings:
             replicas=dict(replicas or REPLICAS),
             defects=defects or Defects(),
             names=names or Names(),
+            proxied=proxied,
         )
         settings._create_secrets()
         settings.save()

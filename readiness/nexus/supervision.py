@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Error as XmlRpcError
@@ -41,6 +41,9 @@ class Program:
     name: str
     command: tuple[str, ...]
     autorestart: bool = True
+    log: str = "log"
+    """The folder of the home that its output goes to."""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Supervisor:
@@ -250,7 +253,8 @@ def _section(program: Program, home: Path) -> str:
     return _PROGRAM.format(
         name=program.name,
         command=command,
-        log=_escape(home / "log" / f"{program.name}.log"),
+        log=_escape(home / program.log / f"{program.name}.log"),
+        environment=",".join(f'{name}="{_escape(value)}"' for name, value in program.environment.items()),
         autorestart=str(program.autorestart).lower(),
         wait=STOP_WAIT_S,
     )
@@ -271,6 +275,7 @@ redirect_stderr=true
 stdout_logfile={log}
 stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=2
+environment={environment}
 """
 _SUPERVISORD = """[supervisord]
 nodaemon=true

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import platformdirs
 
-from readiness.nexus import backup, baseline, first_state, lifecycle
+from readiness.nexus import backup, baseline, first_state, lifecycle, proxy_servers
 from readiness.nexus.defects import Defects
 from readiness.nexus.errors import NexusError, WrongUsageError
 from readiness.nexus.names import Names
@@ -37,7 +37,7 @@ def up(given: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupted)
     began = time.monotonic()
     try:
-        descriptor = _bring_up(home, defects, names)
+        descriptor = _bring_up(home, defects, names, proxied=given.toxiproxy)
     except BaseException:
         lifecycle.down(home, wipe=given.dir is None)
         raise
@@ -70,10 +70,12 @@ def down(given: argparse.Namespace) -> int:
     return 0
 
 
-def _bring_up(home: Path, defects: Defects, names: Names) -> Path:
+def _bring_up(home: Path, defects: Defects, names: Names, *, proxied: bool) -> Path:
     print(f"home: {home}", flush=True)
     known = (home / "etc" / "nexus.json").exists()
     settings = _again(home, defects, names) if known else Settings.create(home, defects=defects, names=names)
+    settings = replace(settings, proxied=proxy_servers.planned(home) if proxied else None)
+    settings.save()
     for name in settings.defects.as_mapping():
         print(f"defect: {name}", flush=True)
     _Last(home).write()
@@ -94,9 +96,7 @@ def _again(home: Path, defects: Defects, names: Names) -> Settings:
     settings = Settings.load(home)
     if names not in (Names(), settings.names):
         raise WrongUsageError(f"{home} was made with other names; give a new folder with --dir")
-    settings = replace(settings, defects=defects)
-    settings.save()
-    return settings
+    return replace(settings, defects=defects)
 
 
 def _first_backups(settings: Settings) -> None:

@@ -25,7 +25,16 @@ def read(db: Connection, release: Release, workflow_id: str, *, with_history: bo
     result = messages.decode_result(json.loads(stored), release.message_format) if stored else None
     steps = db.execute(select(tasks).where(tasks.c.workflow_id == workflow_id).order_by(tasks.c.position))
     effects = select(func.count()).where(store.effects.c.workflow_id == workflow_id)
-    shown = ["id", "status", "plan", "model", "release", "error", *(["priority"] if has_priority else [])]
+    shown = [
+        "id",
+        "status",
+        "plan",
+        "model",
+        "release",
+        "error",
+        "correlation_id",
+        *(["priority"] if has_priority else []),
+    ]
     return {name: row[name] for name in shown} | {
         "answer": result.answer if result else None,
         "citations": list(result.citations) if result else [],
