@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,34 +11,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from readiness.descriptor import BlastRadius
-from readiness.errors import Missing, ProcedureFailed, ReadinessError, TargetError, Undecidable
+from readiness.doing import Doing
+from readiness.errors import Undecidable
 from readiness.history import History
 from readiness.ledger import Ledger
 from readiness.loading import DescriptorFile
 from readiness.model import Breach
-from readiness.operations import PROCEDURE, Change, Digest, Operation, differences
+from readiness.operations import Change, Digest, Fault, Operation
+from readiness.permission import Permission
 from readiness.procedures import Procedures
 from readiness.records import to_json
 from readiness.signals import shielded
 from readiness.state import OpenUndo, State
-from readiness.target import Target
+from readiness.target import Doer, Target
+from readiness.undoing import Undoing
 from readiness.waiting import Deadline, NotInTime, eventually
 
-VERIFY_S = 60.0
-"""How long the state may take to be again what it was, after the undo was done, in seconds."""
-_DIGEST_S = 60.0
-_UNDO_S = 600.0
 _WITNESS_S = 15.0
-_ROUNDS = 2
-_TRIES = 3
 _FRESH_S = 1.0
 """So long a state that was just verified is the one before the next change, in seconds: reading it takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Healed:
-    """What became of changes that earlier runs left open."""
+    """What became of changes that were open."""
 
     closed: tuple[OpenUndo, ...]
     failures: tuple[Breach, ...]
@@ -47,7 +44,7 @@ class Executor:
     """Does and undoes what drills do to one deployment; one at a time, in the main thread.
 
     `digest` reads the state. Every change is in the state store (for healing) and in the run's ledger (for people)
-    before it is made.
+    before it is made. `armed`: whether faults may be injected into production.
     """
 
     def __init__(
@@ -57,14 +54,16 @@ class Executor:
         procedures: Procedures,
         digest: Callable[[Deadline], Digest],
         *,
+        doers: Mapping[str, Doer] | None = None,
+        armed: bool = False,
         state: State,
         history: History,
         ledger: Ledger,
         run_id: str,
     ) -> None:
-        self._descriptor = file.descriptor
-        self._target = target
-        self._procedures = procedures
+        self._permission = Permission(file.descriptor, state, armed)
+        self._doing = Doing(target, procedures, doers or {})
+        self._undoing = Undoing(self.perform, self._doing.shown, digest, self._undone)
         self._digest = digest
         self._state = state
         self._history = history
@@ -75,6 +74,13 @@ class Executor:
         self._seen: tuple[float, Digest] | None = None
         self.failures: list[Breach] = []
         """Every undo of this run that could not be verified."""
+        self.heals_otherwise = "readiness heal"
+        """What undoes a fault that does not end by itself, should this run die; `reaper` while one watches."""
+
+    @property
+    def open(self) -> tuple[Change, ...]:
+        """The changes of this run that are in force, oldest first."""
+        return tuple(self._open)
 
     @contextmanager
     def change(
@@ -111,138 +117,180 @@ class Executor:
         replicas: int = 1,
         always: bool = False,
         deadline: Deadline,
+        fault: Fault | None = None,
     ) -> Change:
         """Write a change down before it is made; `end` must follow.
 
         `always`: the undo is to be done in any case, and its operations' own success is its verification (for what
         the digest does not see, such as a restored environment).
         """
-        self._within_blast_radius(what, service, replicas)
-        self._possible(undo)
+        self._permission.hit(what, service, replicas, self._open)
+        self._doing.refuse_unknown(undo)
         before: Digest = {} if always else self._state_before(deadline)
+        base = next((other.base for other in self._open if other.base), before) if before else before
         change = Change(
-            f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}", what, gate, service, tuple(undo), before
+            f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
+            what,
+            gate,
+            service,
+            tuple(undo),
+            before,
+            base=base,
+            replicas=replicas,
         )
-        self._open.append(change)
-        self._ledger.write("opened", self._written(change))
-        self._history.append(
-            "change_opened", id=change.id, gate=gate, what=what, service=service, undo=[str(one) for one in undo]
-        )
+        told: dict[str, Any] = {}
+        if fault is not None:
+            change.fault, change.lifted, change.healed = fault.name, fault.lifted, fault.healed
+            heals = fault.heals_itself_s or self.heals_otherwise
+            told = {"fault": fault.name, "replicas": replicas, "lifted": fault.lifted, "heals": heals}
+        with shielded():  # a line that a signal cuts off would be no line
+            self._open.append(change)
+            self._ledger.write("opened", self._written(change, fault.heals_itself_s if fault else None))
+            undo_told = [str(one) for one in undo]
+            self._history.append(
+                "change_opened", id=change.id, gate=gate, what=what, service=service, undo=undo_told, **told
+            )
         return change
+
+    def inject(self, fault: Fault, *, gate: str, deadline: Deadline) -> Change:
+        """Break one thing and see that it is broken; raise Undecidable, with it undone, where nothing shows it.
+
+        The change stays in force until `lift`; where this process dies, whoever finds it written down undoes it.
+        """
+        self._permission.inject(fault)
+        asked = [fault.witness, *([fault.healed] if fault.healed else [])]
+        self._doing.refuse_unknown([*fault.do, *fault.undo, *asked])
+        change = self.begin(
+            fault.what,
+            gate=gate,
+            undo=fault.undo,
+            service=fault.service,
+            replicas=fault.replicas,
+            deadline=deadline,
+            fault=fault,
+        )
+        try:
+            for operation in fault.do:
+                self.perform(operation, deadline)
+            self._ledger.write("done", {"id": change.id})
+            self._show(change, fault.witness, deadline)
+        except BaseException:
+            self.end(change)
+            raise
+        return change
+
+    def lift(self, change: Change) -> None:
+        """Undo a fault and verify it; one that is undone stays so."""
+        self.end(change)
 
     def undo_by(self, change: Change, undo: Sequence[Operation]) -> None:
         """Write another undo down for a change in force: what came of it shows a better way back."""
-        self._possible(undo)
+        self._doing.refuse_unknown(undo)
         change.undo = tuple(undo)
         self._ledger.write("undo_changed", self._written(change))
 
-    def _written(self, change: Change) -> dict[str, Any]:
+    def _written(self, change: Change, heals_itself_s: float | None = None) -> dict[str, Any]:
         """Put the undo of a change on the disk, and give what was written."""
         undo = tuple(to_json(one) for one in change.undo)
-        record = OpenUndo(change.id, self._run_id, change.gate, change.what, undo, change.before, change.opened_at)
+        record = OpenUndo(
+            change.id,
+            self._run_id,
+            change.gate,
+            change.what,
+            undo,
+            change.base,
+            change.opened_at,
+            service=change.service,
+            replicas=change.replicas,
+            fault=change.fault,
+            lifted=change.lifted,
+            healed=to_json(change.healed) if change.healed else None,
+            heals_itself_s=heals_itself_s,
+        )
         self._state.open(record)
         return to_json(record)
 
     def end(self, change: Change) -> None:
         """Undo a change and verify it; signals wait meanwhile. A state that is whole again needs no undo."""
-        if change.verified is not None:
-            return
-        with shielded():
-            self._open = [other for other in self._open if other is not change]
-            reason = self._undone(change)
-            self._closed(change, reason)
+        if change.verified is None:
+            self._end([change])
 
     def heal(self, tell: Callable[[str], None] = lambda _: None) -> Healed:
         """Undo what is open, of this run or of any earlier one; one that fails does not stop the others.
 
-        What this run has failed to undo already is not tried again.
+        What is only lifted is lifted first, all of it. What this run has failed to undo already is not tried again.
         """
-        closed, first_failure = [], len(self.failures)
-        for record in self._state.opened():
-            if record.id in self._failed:
-                continue
-            undo = tuple(Operation.from_data(one) for one in record.undo)
-            change = Change(record.id, record.what, record.gate, None, undo, record.digest_before)
+        records = [record for record in reversed(self._state.opened()) if record.id not in self._failed]
+        first_failure, mine = len(self.failures), {change.id: change for change in self._open}
+        changes = [mine.get(record.id) or _change_of(record) for record in records]
+        for record in records:
             tell(f"healing what run {record.run_id} left: {record.what}")
-            self.end(change)
-            if change.verified:
-                closed.append(record)
-        return Healed(tuple(closed), tuple(self.failures[first_failure:]))
+        self._end(changes)
+        closed = [record for record, change in zip(records, changes, strict=True) if change.verified]
+        return Healed(tuple(reversed(closed)), tuple(self.failures[first_failure:]))
 
     def perform(self, operation: Operation, deadline: Deadline) -> None:
         """Do one operation; raise where it cannot be done or fails."""
         self._seen = None
-        if operation.by == PROCEDURE:
-            arguments = {key: str(value) for key, value in operation.arguments.items()}
-            ran = self._procedures.run(operation.name, deadline=deadline, **arguments)
-            if not ran.ok:
-                raise ProcedureFailed(ran.told(), f"procedures.{operation.name} must end with 0")
-        elif operation.by == self._target.scheme:
-            self._target.perform(operation.name, operation.arguments)
-        else:
-            raise TargetError(f"nothing here can do {operation}", f"driver: {operation.by}")
+        self._doing.perform(operation, deadline)
+
+    def ask(self, operation: Operation, deadline: Deadline) -> str:
+        """Look once: a text that shows what was asked for, or no text; raise where it cannot be looked at."""
+        return self._doing.ask(operation, deadline)
 
     def _witness(self, change: Change, witness: Callable[[], str] | None, deadline: Deadline) -> None:
         if witness is None:
             return
         try:
-            change.witnessed = eventually(witness, within=deadline.within(_WITNESS_S))
+            self._witnessed(change, eventually(witness, within=deadline.within(_WITNESS_S)))
         except NotInTime:
             raise Undecidable(f"nothing shows that it took effect: {change.what}") from None
-        self._ledger.write("witnessed", {"id": change.id, "detail": change.witnessed})
-        self._history.append("change_witnessed", id=change.id, detail=change.witnessed)
 
-    def _undone(self, change: Change) -> str:
-        """Give the reason why the undo could not be verified, or no text."""
-        if change.before and self._state_now() == change.before:
-            change.healed_by = "drill"
-            self._seen = time.monotonic(), change.before
-            return ""
-        change.healed_by = "undo"
-        problems: list[str] = []
-        for _ in range(_ROUNDS):
-            problems = [problem for operation in change.undo if (problem := self._tried(operation))]
-            if not change.before:
-                return "; ".join(problems)
-            try:
-                eventually(self._state_now, within=VERIFY_S, every_s=0.25, until=lambda now: now == change.before)
-                return ""
-            except NotInTime as late:
-                seen = late.last
-                difference = differences(change.before, seen) if isinstance(seen, Mapping) else "it cannot be read"
-                problems.append(f"the state is not what it was: {difference}")
-        return "; ".join(problems)
+    def _show(self, change: Change, witness: Operation, deadline: Deadline) -> None:
+        try:
+            shown = self._doing.shown(witness, deadline.within(_WITNESS_S))
+        except Undecidable as error:
+            raise Undecidable(f"nothing shows that it took effect: {change.what}: {error}") from None
+        self._witnessed(change, shown)
 
-    def _tried(self, operation: Operation) -> str:
-        """Try an operation of an undo a few times; the problem, or no text."""
-        problem = ""
+    def _witnessed(self, change: Change, shown: str) -> None:
+        change.witnessed = shown
+        self._ledger.write("witnessed", {"id": change.id, "detail": shown})
+        self._history.append("change_witnessed", id=change.id, detail=shown)
 
-        def once() -> bool:
-            nonlocal problem
-            try:
-                self.perform(operation, Deadline.after(_UNDO_S))
-                problem = ""
-            except ReadinessError as error:
-                problem = f"{operation}: {error}"
-            return not problem
+    def _end(self, changes: Sequence[Change]) -> None:
+        if not changes:
+            return
+        with shielded():
+            others = [change for change in self._open if change not in changes]
+            state = self._undoing.undo(changes, alone=not any(other.before for other in others))
+            self._open = others
+            if state is not None:
+                self._seen = time.monotonic(), state
+            for change in changes:
+                self._closed(change)
 
-        tries = iter(range(_TRIES))
-        eventually(once, within=_UNDO_S, every_s=1.0, until=lambda done: done or next(tries, None) is None)
-        return problem
+    def _undone(self, change: Change) -> None:
+        with contextlib.suppress(OSError):  # a full disk must not stop an undo
+            self._ledger.write("undone", {"id": change.id, "undo_s": change.undo_s, "detail": change.shown})
 
-    def _closed(self, change: Change, reason: str) -> None:
-        change.verified = not reason
-        if not reason:
+    def _closed(self, change: Change) -> None:
+        change.verified = not change.problem
+        facts: dict[str, Any] = {"id": change.id, "verified": change.verified, "healed_by": change.healed_by}
+        if change.fault:
+            facts |= {"undone_at": change.undone_at, "undo_s": change.undo_s, "shown": change.shown}
+        if change.verified:
             self._state.close(change.id)
         else:
-            by_hand = "; ".join(str(one) for one in change.undo)
-            failure = Breach(change.what, reason, datetime.now(UTC), by_hand)
-            self.failures.append(failure)
             self._failed.add(change.id)
-            self._history.append("breach", failure)
-        facts = {"id": change.id, "verified": change.verified, "healed_by": change.healed_by}
-        self._ledger.write("closed" if change.verified else "undo_failed", {**facts, "reason": reason})
-        self._history.append("change_closed", **facts)
+            by_hand = "; ".join(str(one) for one in change.undo)
+            self.failures.append(Breach(change.what, change.problem, datetime.now(UTC), by_hand))
+        with contextlib.suppress(OSError):  # nor that of the next change
+            if not change.verified:
+                self._history.append("breach", self.failures[-1])
+            told = {**facts, "reason": change.problem}
+            self._ledger.write("closed" if change.verified else "undo_failed", told)
+            self._history.append("change_closed", **facts)
 
     def _state_before(self, deadline: Deadline) -> Digest:
         """The state before a change: the one that the undo of the last change has just found, or what is read now."""
@@ -250,34 +298,21 @@ class Executor:
             return self._seen[1]
         return self._digest(deadline)
 
-    def _state_now(self) -> Digest | None:
-        """The state, or None while it cannot be read (a deployment that is just being restarted)."""
-        try:
-            return self._digest(Deadline.after(_DIGEST_S))
-        except Undecidable:
-            return None
 
-    def _possible(self, undo: Sequence[Operation]) -> None:
-        for operation in undo:
-            if operation.by == PROCEDURE and not self._procedures.declared(operation.name):
-                raise Missing(
-                    f"the undo {operation} is not declared", f"procedures.{operation.name}: {{run: [<command>, …]}}"
-                )
-
-    def _within_blast_radius(self, what: str, service: str | None, replicas: int) -> None:
-        if service is None:
-            return
-        radius: BlastRadius = self._descriptor.blast_radius
-        services = {change.service for change in self._open if change.service is not None} | {service}
-        if len(services) > radius.max_services:
-            raise Undecidable(
-                f"{what}: would hit {len(services)} services at a time", f"blast_radius.max_services: {len(services)}"
-            )
-        declared = self._descriptor.services[service].replicas
-        allowed = max(1, int(declared * radius.max_replicas_share))
-        hit = replicas + sum(1 for change in self._open if change.service == service)
-        if hit > allowed:
-            raise Undecidable(
-                f"{what}: would hit {hit} of {declared} replicas of {service}; allowed: {allowed}",
-                f"blast_radius.max_replicas_share: {hit / max(1, declared):.2f}",
-            )
+def _change_of(record: OpenUndo) -> Change:
+    """Read a change back from what was written down before it was made."""
+    undo = tuple(Operation.from_data(one) for one in record.undo)
+    return Change(
+        record.id,
+        record.what,
+        record.gate,
+        record.service,
+        undo,
+        record.digest_before,
+        opened_at=record.opened_at,
+        base=record.digest_before,
+        replicas=record.replicas,
+        fault=record.fault,
+        lifted=record.lifted,
+        healed=Operation.from_data(record.healed) if record.healed else None,
+    )

@@ -70,6 +70,21 @@ class Change:
     opened_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     healed_by: str = ""
     """`drill` where the state was whole again by itself, else `undo`."""
+    base: Digest = field(default_factory=dict)
+    """The state before the first of the changes that overlap; what must be again when all of them are undone."""
+    replicas: int = 1
+    fault: str = ""
+    """The fault's name; no text for a change that is none."""
+    lifted: bool = False
+    healed: Operation | None = None
+    shown: str = ""
+    """What showed that the effect is gone."""
+    undone_at: datetime | None = None
+    undo_s: float | None = None
+    """From the beginning of the undo until it was shown that the effect is gone, in seconds."""
+    undo_began_s: float | None = None
+    problem: str = ""
+    """Why the undo could not be verified."""
 
 
 def differences(before: Digest, after: Digest) -> str:

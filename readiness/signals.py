@@ -1,19 +1,19 @@
-"""SIGINT and SIGTERM of a run: the first ends it in good order, and none interrupts an undo."""
+"""SIGINT, SIGTERM and SIGHUP of a run: the first ends it in good order, and none interrupts an undo."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-ENDING = (signal.SIGINT, signal.SIGTERM)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Note SIGINT and SIGTERM that arrive inside, and deliver the first of them when the block has ended.
+    """Note ending signals that arrive inside, and deliver the first of them when the block has ended.
 
     Shields nest. Outside the main thread nothing is to do: Python runs signal handlers in the main thread alone.
     """
@@ -25,18 +25,16 @@ def shielded() -> Iterator[None]:
     def note(signum: int, _frame: FrameType | None) -> None:
         noted.append(signum)
 
-    previous = {number: signal.signal(number, note) for number in ENDING}
-    try:
+    with ExitStack() as ending:  # goes on to the end, also where a signal between two of these lines raises
+        ending.callback(lambda: signal.raise_signal(noted[0]) if noted else None)
+        for number in ENDING:
+            ending.callback(signal.signal, number, signal.getsignal(number))
+            signal.signal(number, note)
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        if noted:
-            signal.raise_signal(noted[0])
 
 
 class Interrupts:
-    """Ends a run at the first SIGINT or SIGTERM (as KeyboardInterrupt) and only counts the later ones.
+    """Ends a run at the first SIGINT, SIGTERM or SIGHUP (as KeyboardInterrupt) and only counts the later ones.
 
     A second Ctrl-C comes while undos and the end of the embedded deployment are under way; it changes nothing.
     """
@@ -51,12 +49,13 @@ class Interrupts:
             raise KeyboardInterrupt(self.received[0])
 
     def install(self) -> None:
-        """Take both signals over, where this is the main thread."""
+        """Take the signals over, where this is the main thread; a run under `nohup` goes on without its terminal."""
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self) for number in ENDING}
+            numbers = [n for n in ENDING if n != signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
+            self._previous = {number: signal.signal(number, self) for number in numbers}
 
     def restore(self) -> None:
-        """Give both signals back to whoever had them."""
+        """Give the signals back to whoever had them."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._previous = {}

@@ -23,6 +23,7 @@ from readiness.model import Finding, GateInfo, Outcome
 from readiness.records import finding_from, instant, to_json
 
 Record = TypeVar("Record")
+HALT = "halt.json"
 _LOCK_S = 10.0
 """How long the file lock may be waited for; it is only ever held for one read and one write."""
 _START_TOLERANCE_S = 2.0
@@ -61,7 +62,16 @@ class OpenUndo:
     what: str
     undo: tuple[Mapping[str, Any], ...]
     digest_before: Mapping[str, Any]
+    """The state that must be again when this and all changes that overlap it are undone."""
     opened_at: datetime
+    service: str | None = None
+    replicas: int = 1
+    fault: str = ""
+    lifted: bool = False
+    """Whether it is undone by lifting it, at once; without, something has to start again."""
+    healed: Mapping[str, Any] | None = None
+    """The operation that is asked after the undo until it shows that the effect is gone."""
+    heals_itself_s: float | None = None
 
 
 class Lease:
@@ -136,6 +146,15 @@ class State:
             f"{self.folder}: {what}: {holder.who} (pid {holder.pid} on {holder.host}), since {instant(holder.since)}, "
             f"until {instant(holder.until)} unless renewed; wait for it to end, or stop that process and run again"
         )
+
+    def halt(self, token: str) -> None:
+        """Ask the run that holds this lease to break nothing more."""
+        self.write(HALT, {"token": token, "at": instant(datetime.now(UTC))})
+
+    def halted(self) -> bool:
+        """Whether the lease in force was asked to break nothing more."""
+        asked, current = self._load(self.folder / HALT), self.holder()
+        return asked is not None and current is not None and asked.get("token") == current.token
 
     def open(self, undo: OpenUndo) -> None:
         """Write down how a change is undone, before it is made: when this returns, it is on the disk."""

@@ -88,7 +88,7 @@ def test_a_change_that_cannot_be_undone_blocks_by_itself(
     judge: Judge, card: Card, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {"VERIFY_S": 0.5, "_ROUNDS": 1, "_TRIES": 1}.items():
-        monkeypatch.setattr(f"readiness.executor.{name}", value)
+        monkeypatch.setattr(f"readiness.undoing.{name}", value)
     scenario = pytester.path / "scenarios/tiny.yaml"
     scenario.write_text(scenario.read_text().replace('"*", "!OPS-REC-902"', "OPS-REC-902"), encoding="utf-8")
     result = judge()

@@ -99,8 +99,8 @@ def test_no_witness_is_undecidable_and_undone(
 def test_an_undo_that_fails_is_told_stays_open_and_stops_no_other(
     deployment: Deployment, sitting: Sitting, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("readiness.executor.VERIFY_S", 1.0)
-    monkeypatch.setattr("readiness.executor._TRIES", 1)
+    monkeypatch.setattr("readiness.undoing.VERIFY_S", 1.0)
+    monkeypatch.setattr("readiness.undoing._TRIES", 1)
     undo = (Operation("procedure", "absent"), Operation("procedure", "start", {"service": "store"}), *BACK)
     with deployment.change("deploy 1.1 and kill the store", undo=undo) as change:
         deployment.run("deploy", release="1.1")
@@ -127,14 +127,15 @@ def test_the_next_run_heals_what_a_killed_one_left(sitting: Sitting, tiny: Tiny)
 def test_a_signal_during_the_undo_waits_for_its_end(
     deployment: Deployment, sitting: Sitting, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    perform = sitting.session.executor.perform
+    doing = sitting.session.executor._doing
+    perform = doing.perform
 
     def interrupted(operation: Operation, deadline: Deadline) -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
         perform(operation, deadline)
 
-    monkeypatch.setattr(sitting.session.executor, "perform", interrupted)
+    monkeypatch.setattr(doing, "perform", interrupted)
     with pytest.raises(KeyboardInterrupt), deployment.change("deploy 1.1", undo=BACK):
         deployment.run("deploy", release="1.1")
     assert tiny.release() == "1.0" and sitting.state.opened() == []
