@@ -1,0 +1,1 @@
+"""Chaos: faults, experiments, invariants and verdicts."""
