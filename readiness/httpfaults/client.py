@@ -38,6 +38,8 @@ class Traffic:
     requests: int
     by_path: Mapping[str, int]
     """Requests of each method and path, as in `POST /v1/tasks`."""
+    unreadable: int = 0
+    """Connections that ended because what came on them was not HTTP/1.1."""
 
 
 class HttpFaultsDoer:
@@ -75,7 +77,10 @@ class HttpFaultsDoer:
         """Give what was asked of each proxy since it is there; raises `TargetError`."""
         answer = self._call("GET", "/traffic")
         try:
-            return {name: Traffic(int(one["requests"]), dict(one["by_path"])) for name, one in answer.items()}
+            return {
+                name: Traffic(int(one["requests"]), dict(one["by_path"]), int(one["unreadable"]))
+                for name, one in answer.items()
+            }
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise TargetError(f"{self.base_url}/traffic: this is no server of HTTP faults") from error
 
