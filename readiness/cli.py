@@ -131,6 +131,16 @@ def heal(
 
 
 @app.command()
+def halt(
+    deployment: Annotated[Path | None, typer.Option(help="descriptor; default: the deployment in use")] = None,
+) -> None:
+    """End the run that holds a deployment, and undo what it has broken."""
+    from readiness.halting import halt_deployment
+
+    _leave(0 if halt_deployment(nexus_command.deployment_in_use(deployment), tell=typer.echo) else 1)
+
+
+@app.command()
 def prove(
     gate: Annotated[list[str] | None, typer.Option(help="only cases of this gate")] = None,
     defect: Annotated[list[str] | None, typer.Option(help="only cases with this defect, or of this name")] = None,

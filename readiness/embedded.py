@@ -40,14 +40,29 @@ class Embedded:
         self._folder: Path | None = None
         self._starting: subprocess.Popen[str] | None = None
 
+    @classmethod
+    def adopt(cls, folder: Path, tell: Callable[[str], None], command: Sequence[str] = COMMAND) -> Embedded:
+        """Take over what a dead run has started: it is this process's now, to be stopped by it alone."""
+        embedded = cls(tell, command)
+        embedded._own(folder)
+        return embedded
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it lives; None while it does not."""
+        return self._folder
+
+    def _own(self, folder: Path) -> None:
+        self._folder, mine = folder, psutil.Process()
+        (folder / OWNER).write_text(json.dumps([mine.pid, mine.create_time()]), encoding="utf-8")
+
     def start(self) -> Path:
         """Start it, pass its progress on, and return the path of its descriptor; raise NotStarted otherwise."""
         self._sweep()
-        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-        mine = psutil.Process()
-        (self._folder / OWNER).write_text(json.dumps([mine.pid, mine.create_time()]), encoding="utf-8")
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._own(folder)
         lines: list[str] = []
-        self._starting = process = _spawn((*self._command, "up", "--dir", str(self._folder / HOME)), self._folder)
+        self._starting = process = _spawn((*self._command, "up", "--dir", str(folder / HOME)), folder)
         reader = threading.Thread(target=self._read, args=(process, lines), daemon=True)
         reader.start()
         try:
@@ -66,9 +81,7 @@ class Embedded:
         for owner in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{OWNER}"):
             if _orphaned(owner):
                 self._tell("stopping what a killed run left")
-                left = Embedded(self._tell, self._command)
-                left._folder = owner.parent
-                left.stop()
+                Embedded.adopt(owner.parent, self._tell, self._command).stop()
 
     def stop(self) -> str:
         """Stop it and remove its folder, also when it was only half started; return what could not be done, or ""."""

@@ -24,7 +24,7 @@ from readiness.target import attach
 LEASE_S = 60.0
 
 
-def heal_deployment(path: Path, *, dry_run: bool, tell: Callable[[str], None]) -> bool:
+def heal_deployment(path: Path, *, dry_run: bool, tell: Callable[[str], None], who: str = "readiness heal") -> bool:
     """Undo what is open (or only say what is); True when nothing is left open."""
     file = load_descriptor(path)
     state = State(file.resolve(file.descriptor.state), file.descriptor.name)
@@ -36,7 +36,7 @@ def heal_deployment(path: Path, *, dry_run: bool, tell: Callable[[str], None]) -
         for undo in opened:
             tell(_told(undo))
         return False
-    with _session(file, state) as session:
+    with _session(file, state, who) as session:
         healed = session.heal()
     for undo in healed.closed:
         tell(f"healed: {undo.what} (left by run {undo.run_id})")
@@ -56,14 +56,14 @@ def refuse_if_broken(healed: Healed, file: DescriptorFile) -> None:
 
 
 @contextmanager
-def _session(file: DescriptorFile, state: State) -> Iterator[Session]:
+def _session(file: DescriptorFile, state: State, who: str) -> Iterator[Session]:
     """Hold the deployment for healing; what is done is recorded beside the state, since there is no run."""
     redactor = Redactor()
     credentials, target, now = Credentials.load(file, redactor), attach(file), datetime.now(UTC)
     run_id = f"heal-{now:%Y-%m-%dT%H%M%S.%fZ}"
     folder = state.folder / "healed" / run_id
     with (
-        state.lease(holder("readiness heal"), LEASE_S) as lease,
+        state.lease(holder(who), LEASE_S) as lease,
         Heartbeat(lease.renew, LEASE_S / 3),
         History.create(folder, redactor) as history,
     ):

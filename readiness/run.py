@@ -19,12 +19,13 @@ from readiness.heartbeat import Heartbeat
 from readiness.history import History
 from readiness.judging import Judging
 from readiness.loading import DescriptorFile, load_descriptor
-from readiness.model import Finding, GateInfo, Outcome
+from readiness.model import Finding, GateInfo, Mode, Outcome
 from readiness.plan import Plan
 from readiness.policy import Limits
 from readiness.preamble import holder, preamble
 from readiness.progress import WatchedHistory
 from readiness.reachability import unreachable
+from readiness.reaper import Reaper
 from readiness.redaction import Redactor
 from readiness.report import RunRecord, write_all
 from readiness.score.model import Decision
@@ -47,6 +48,8 @@ class Run:
         self._terminal = terminal
         self._redactor = Redactor()
         self._held = ExitStack()
+        self._embedded: Path | None = None
+        self._reaper: Reaper | None = None
         self._folder: Path | None = None
         self._history: WatchedHistory | None = None
         self._session: Session | None = None
@@ -79,6 +82,8 @@ class Run:
         self._session = session = Session(
             *parts, owns_deployment=plan.file is None, loadtests=plan.loadtests, root=plan.root
         )
+        if any(gate.info.mode is Mode.DRILL for gate in selected):
+            self._watch(file, session)
         refuse_if_broken(session.heal(progress.tell), file)
         for breach in unreachable(descriptor):
             history.append("breach", breach)
@@ -134,6 +139,8 @@ class Run:
         if history is not None and self._judging is not None:
             self._guard("write history", lambda: history.append("scored", at=datetime.now(UTC)))
         self._guard("give the deployment free", self._held.close)
+        if self._reaper is not None and self._reaper.failure:
+            self._notes.append(self._reaper.failure)
         if folder is not None:
             if history is None:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -166,10 +173,19 @@ class Run:
         lease = self._held.enter_context(state.lease(who, LEASE_S))
         return self._held.enter_context(Heartbeat(lease.renew, LEASE_S / 3))
 
+    def _watch(self, file: DescriptorFile, session: Session) -> None:
+        """Let a process of its own watch this run, which heals what is open should this process die."""
+        self._reaper = reaper = Reaper(file.path, embedded=self._embedded)
+        self._held.enter_context(reaper)
+        if not reaper.failure:
+            session.executor.heals_otherwise = "reaper"
+
     def _start_embedded(self) -> DescriptorFile:
         embedded = Embedded(self._terminal.progress.tell)
         self._held.callback(self._stop, embedded)
-        return load_descriptor(embedded.start())
+        path = embedded.start()
+        self._embedded = embedded.folder
+        return load_descriptor(path)
 
     def _stop(self, embedded: Embedded) -> None:
         if failure := embedded.stop():

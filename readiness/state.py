@@ -49,7 +49,7 @@ class Holder:
         """Whether the lease still counts: not expired, and its process not known to be dead."""
         if now >= self.until:
             return False
-        return self.host != socket.gethostname() or _runs(self.pid, self.started_s)
+        return self.host != socket.gethostname() or runs(self.pid, self.started_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +264,8 @@ def _read(adapter: TypeAdapter[Record], record: dict[str, Any], path: Path) -> R
         raise UsageError(f"{path}: {place} cannot be read; look what is in it before you remove it") from None
 
 
-def _runs(pid: int, started_s: float) -> bool:
+def runs(pid: int, started_s: float) -> bool:
+    """Whether this very process still runs; one that ended and was not awaited yet does not."""
     try:
         process = psutil.Process(pid)
         same = abs(process.create_time() - started_s) < _START_TOLERANCE_S

@@ -25,7 +25,7 @@ def run_apart(pytester: pytest.Pytester, tiny: Path, *more: str) -> pytest.RunRe
     return pytester.runpytest_subprocess(*options, *more)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_during_a_drill_undoes_it(
     pytester: pytest.Pytester, tiny: Path, card: Card, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

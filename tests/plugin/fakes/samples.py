@@ -7,6 +7,8 @@ import os
 import signal
 from typing import Any
 
+import psutil
+
 from readiness.gate import at_most, gate
 from readiness.needs import procedure
 from readiness.operations import Operation
@@ -55,6 +57,9 @@ def switch_can_be_turned(deployment: Any) -> None:
     with deployment.change("turn the switch off", undo=[_turn("on")], do=_turn("off")):
         assert json.loads(deployment.run("status").stdout) == {"switch": "off"}
         if number := os.environ.get("FAKE_SIGNAL"):
+            if number == "SIGKILL":  # its reaper too, as when the machine dies
+                for child in psutil.Process().children():
+                    child.kill()
             os.kill(os.getpid(), getattr(signal, number))
 
 
