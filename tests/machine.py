@@ -62,6 +62,24 @@ def unprivileged() -> str:
     return "root reads every file: run the tests as another user for this one" if os.geteuid() == 0 else ""
 
 
+@cache
+def cgroups() -> str:
+    """Why no process can be limited by a control group here, or an empty text."""
+    from readiness.drivers.process.groups import cannot
+
+    return cannot("cpu") or cannot("memory")
+
+
+@cache
+def toxiproxy() -> str:
+    """Why no real Toxiproxy can be used here, or an empty text."""
+    if os.environ.get("TOXIPROXY_URL") or shutil.which("toxiproxy-server"):
+        return ""
+    return (
+        "no real Toxiproxy: TOXIPROXY_URL is not set and toxiproxy-server is not on PATH (Go: toxiproxy/v2/cmd/server)"
+    )
+
+
 MISSING: dict[str, Callable[[], str]] = {
     "postgresql": postgresql,
     "chromium": chromium,
@@ -70,4 +88,6 @@ MISSING: dict[str, Callable[[], str]] = {
     "bash": bash,
     "openssl": openssl,
     "unprivileged": unprivileged,
+    "toxiproxy": toxiproxy,
+    "cgroups": cgroups,
 }

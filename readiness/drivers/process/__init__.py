@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from readiness.drivers.process import signals
+from readiness.drivers.process import cgroups, groups, limits, rlimits, signals
 from readiness.drivers.process.finding import Found, find
 from readiness.drivers.process.victims import Victim, protected
 from readiness.errors import Missing, TargetError, UsageError
@@ -17,18 +17,28 @@ from readiness.loading import DescriptorFile
 from readiness.target import Argument, Final, Instance, Lifted, ProcessFacts
 
 _MAX_TARGETS_BYTES = 1 << 20
-_BEGIN: dict[str, Callable[[psutil.Process], None]] = {
+Arguments = Mapping[str, Argument]
+_BEGIN: dict[str, Callable[[psutil.Process, Victim, Arguments], None]] = {
     "kill": signals.kill,
     "stop": signals.stop,
     "freeze": signals.freeze,
+    "starve": groups.starve,
+    "squeeze": groups.squeeze,
+    "exhaust": rlimits.exhaust,
+    "cap": rlimits.cap,
 }
 """Done to a process that was shown to be the service's own, now."""
-_END: dict[str, Callable[[Victim], None]] = {"resume": signals.resume}
+_END: dict[str, Callable[[Victim, Arguments], None]] = {"resume": signals.resume, "relieve": limits.relieve}
 """Done to that very process, whatever has become of its service; nothing where it has ended."""
-_LOOK: dict[str, Callable[[Victim], str]] = {
+_LOOK: dict[str, Callable[[Victim, Arguments], str]] = {
     "gone": signals.gone,
     "stopped": signals.stopped,
     "running": signals.running,
+    "throttled": groups.throttled,
+    "squeezed": groups.squeezed,
+    "killed_for_memory": groups.killed_for_memory,
+    "limited": rlimits.limited,
+    "unlimited": limits.unlimited,
 }
 
 
@@ -82,9 +92,9 @@ class ProcessTarget:
         victim = Victim.read(operation, arguments)
         with _told(operation, victim):
             if operation in _END:
-                _END[operation](victim)
+                _END[operation](victim, arguments)
             else:
-                _BEGIN[operation](self._own(victim))
+                _BEGIN[operation](self._own(victim), victim, arguments)
 
     def ask(self, operation: str, arguments: Mapping[str, Argument]) -> str:
         """Look at what the kernel says of one process."""
@@ -94,7 +104,7 @@ class ProcessTarget:
             )
         victim = Victim.read(operation, arguments)
         with _told(operation, victim):
-            return _LOOK[operation](victim)
+            return _LOOK[operation](victim, arguments)
 
     def kill(self, service: str, instance: Instance) -> None:
         """End a replica with SIGKILL, after it was shown to be that process of that service, and none of ours."""
@@ -118,9 +128,29 @@ class ProcessTarget:
         """Plan a pause."""
         return signals.freezing(self.scheme, Victim.of(instance))
 
+    def limits(self, resource: str) -> str:
+        """Say why it cannot be taken away from a replica here, or nothing."""
+        return limits.cannot(resource)
+
+    def starving(self, instance: Instance, share: float, tag: str) -> Lifted:
+        """Plan to leave a replica a share of one core."""
+        return groups.starving(self.scheme, Victim.of(instance), share, tag)
+
+    def squeezing(self, instance: Instance, room_bytes: int, tag: str) -> Lifted:
+        """Plan to let a replica take that much memory more than it has."""
+        return groups.squeezing(self.scheme, Victim.of(instance), room_bytes, tag)
+
+    def exhausting(self, instance: Instance, spare: int = 0) -> Lifted:
+        """Plan to let a replica open that many descriptors more."""
+        return rlimits.exhausting(self.scheme, Victim.of(instance), spare)
+
+    def capping(self, instance: Instance, file_bytes: int = 0) -> Lifted:
+        """Plan that no file grows beyond that size under a replica's hands."""
+        return rlimits.capping(self.scheme, Victim.of(instance), file_bytes)
+
     def unusual(self, instances: Sequence[Instance]) -> Sequence[str]:
-        """Name the replicas that are stopped."""
-        return [told for one in instances if one.pid is not None for told in signals.unusual(one.name, one.pid)]
+        """Name the replicas that are stopped, or in a control group of this package's making."""
+        return [told for one in instances if one.pid is not None for told in _unusual(one.name, one.pid)]
 
     def all_processes(self) -> Sequence[ProcessFacts]:
         """List every process of this machine with its arguments, but not this run's own and what started it."""
@@ -212,10 +242,21 @@ def _told(operation: str, victim: Victim) -> Iterator[None]:
         yield
     except psutil.NoSuchProcess:
         raise TargetError(f"{operation}: {victim} has ended by itself") from None
-    except psutil.AccessDenied:
+    except (psutil.AccessDenied, PermissionError):
         raise TargetError(
-            f"{operation}: no right to {victim}", f"run as the user that {victim.service} runs as"
+            f"{operation}: no right to {victim}", f"run as root, or as the user that {victim.service} runs as"
         ) from None
+    except OSError as error:
+        raise TargetError(f"{operation} of {victim}: {error.strerror or error}") from None
+
+
+def _unusual(name: str, pid: int) -> list[str]:
+    told = [f"{name} is in the control group {group}" for group in cgroups.ours(pid)]
+    try:
+        stopped = psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return told
+    return [f"{name} is stopped", *told] if stopped else told
 
 
 def _facts(process: psutil.Process) -> ProcessFacts:

@@ -15,22 +15,22 @@ def cannot_pause() -> str:
     return "" if os.name == "posix" else "freezing a process needs SIGSTOP, which this system does not have"
 
 
-def kill(process: psutil.Process) -> None:
+def kill(process: psutil.Process, *_: object) -> None:
     """End it without warning."""
     process.kill()
 
 
-def stop(process: psutil.Process) -> None:
+def stop(process: psutil.Process, *_: object) -> None:
     """Ask it to end in order."""
     process.terminate()
 
 
-def freeze(process: psutil.Process) -> None:
+def freeze(process: psutil.Process, *_: object) -> None:
     """Stop it in its tracks; it keeps all it has."""
     process.suspend()
 
 
-def resume(victim: Victim) -> None:
+def resume(victim: Victim, *_: object) -> None:
     """Let it go on; where it has ended there is nothing to resume, and whoever has its number now is left alone.
 
     It need not be the service's own any more: a replica that was started in its place while it was frozen has
@@ -41,17 +41,17 @@ def resume(victim: Victim) -> None:
         process.resume()
 
 
-def gone(victim: Victim) -> str:
+def gone(victim: Victim, *_: object) -> str:
     """Show that it has ended."""
     return f"{victim} is gone" if victim.process() is None else ""
 
 
-def stopped(victim: Victim) -> str:
+def stopped(victim: Victim, *_: object) -> str:
     """Show that it is stopped."""
     return f"{victim} is stopped (state T)" if _state(victim) == psutil.STATUS_STOPPED else ""
 
 
-def running(victim: Victim) -> str:
+def running(victim: Victim, *_: object) -> str:
     """Show that it is not stopped: that it goes on, or has ended."""
     state = _state(victim)
     if state is None:
@@ -78,14 +78,6 @@ def freezing(scheme: str, victim: Victim) -> Lifted:
         Operation(scheme, name, arguments) for name in ("freeze", "resume", "stopped", "running")
     )
     return Lifted(do, undo, witness, healed)
-
-
-def unusual(name: str, pid: int) -> list[str]:
-    """Name a replica that is stopped; one short look, for the state of a whole deployment."""
-    try:
-        return [f"{name} is stopped"] if psutil.Process(pid).status() == psutil.STATUS_STOPPED else []
-    except psutil.Error:
-        return []
 
 
 def _state(victim: Victim) -> str | None:
