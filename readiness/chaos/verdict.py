@@ -9,7 +9,7 @@ told makes it UNKNOWN, and only what is left is PASS.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from readiness.chaos.invariants import InvariantResult
@@ -77,9 +77,8 @@ class TrialVerdict:
 def verdict(facts: TrialFacts) -> TrialVerdict:
     """Conclude from the facts of a trial; never PASS unless every one of them is known and good."""
     seen = figures(facts.transactions, facts.windows)
-    kept = [judge(promise, seen) for promise in facts.promises]
-    doubts = [*_doubts(facts), *_unattributable(facts, seen, kept)]
-    broken = [*_broken(facts, kept)]
+    kept = [_attributed(judge(promise, seen), seen) for promise in facts.promises]
+    doubts, broken = [*_doubts(facts)], [*_broken(facts, kept)]
     if doubts:
         return TrialVerdict(Outcome.UNKNOWN, (*doubts, *(f"seen all the same: {line}" for line in broken)))
     if broken:
@@ -114,13 +113,12 @@ def _doubts(facts: TrialFacts) -> Iterator[str]:
             yield f"it was not shown that the fault is undone: {fault.what}"
 
 
-def _unattributable(facts: TrialFacts, seen: dict[WindowName, Figures], kept: list[Kept]) -> Iterator[str]:
-    """Promises that the control window breaks too: then it was not the fault."""
-    for one in kept:
-        if one.holds is False:
-            calm = judge(Promise("before", one.promise.criterion), seen)
-            if calm.holds is False:
-                yield f"the calm before the fault breaks the same promise: {calm.text}"
+def _attributed(kept: Kept, seen: dict[WindowName, Figures]) -> Kept:
+    """A promise that the calm before breaks too is no promise that the fault broke: then it cannot be told."""
+    if kept.holds is not False:
+        return kept
+    calm = judge(Promise("before", kept.promise.criterion), seen)
+    return kept if calm.holds is not False else replace(kept, holds=None, text=f"{kept.text}; so it was {calm.text}")
 
 
 def _broken(facts: TrialFacts, kept: list[Kept]) -> Iterator[str]:
