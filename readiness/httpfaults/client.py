@@ -73,6 +73,14 @@ class HttpFaultsDoer:
             return "" if self._fault(name) is not None else f"no fault {name} is in force on {self.base_url}"
         raise TargetError(f"httpfaults does not know {operation!r}; allowed: hit, clear")
 
+    def proxies(self) -> tuple[str, ...]:
+        """Give the names of the proxies that stand there now; raises `TargetError`."""
+        return tuple(self._named("/proxies", "name"))
+
+    def in_force(self, prefix: str = "") -> tuple[str, ...]:
+        """Give the ids of the faults in force that begin so; raises `TargetError`."""
+        return tuple(name for name in self._named("/faults", "id") if name.startswith(prefix))
+
     def traffic(self) -> Mapping[str, Traffic]:
         """Give what was asked of each proxy since it is there; raises `TargetError`."""
         answer = self._call("GET", "/traffic")
@@ -103,10 +111,14 @@ class HttpFaultsDoer:
             raise TargetError(f"{self.base_url}: fault {name!r} has another {wrong[0]} than was asked for")
 
     def _fault(self, name: str) -> Mapping[str, Any] | None:
-        faults = self._call("GET", "/faults")
-        if not isinstance(faults, list) or not all(isinstance(one, dict) for one in faults):
-            raise TargetError(f"{self.base_url}/faults: this is no server of HTTP faults")
-        return next((one for one in faults if one.get("id") == name), None)
+        return self._named("/faults", "id").get(name)
+
+    def _named(self, path: str, key: str) -> Mapping[str, Mapping[str, Any]]:
+        """Give what stands under a path by the name that each has."""
+        answer = self._call("GET", path)
+        if not isinstance(answer, list) or not all(isinstance(one, dict) and key in one for one in answer):
+            raise TargetError(f"{self.base_url}{path}: this is no server of HTTP faults")
+        return {str(one[key]): one for one in answer}
 
     def _call(self, method: str, path: str, data: object = None) -> Any:
         where = f"{method} {self.base_url}{path}"
@@ -151,6 +163,6 @@ def _hits(fault: Mapping[str, Any] | None, at_least: int) -> str:
     if fault is None or fault["hit"] < max(1, at_least):
         return ""
     match = fault["match"]
-    which = f"{match['method']} {match['path'] or '*'}".strip()
+    which = f" of {match['method']} {match['path'] or '*'}".replace("  ", " ") if any(match.values()) else ""
     done = _DONE[fault["kind"]].format(**fault["arguments"])
-    return f"{fault['hit']} of {fault['seen']} requests of {which} {done}"
+    return f"{fault['hit']} of {fault['seen']} requests{which} {done}"

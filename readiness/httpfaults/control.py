@@ -157,7 +157,8 @@ async def serve(control: Control, reader: asyncio.StreamReader, writer: asyncio.
             if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
                 break
             connection.start_next_cycle()
-    except (h11.ProtocolError, OSError):
+    except (h11.ProtocolError, OSError, asyncio.CancelledError):
+        # Cancelled only when the server ends; a task that says so makes asyncio's streams of Python 3.11 complain.
         pass
     finally:
         writer.close()

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from typing import Any
 
 from readiness.httpfaults.edits import edited
 from readiness.httpfaults.exchange import Exchange, Relay, connected
@@ -186,8 +187,9 @@ async def duplicate(exchange: Exchange, request: Request, strike: Strike) -> boo
     try:
         return await exchange.forward(request, prefix=prefix, relay=relay)
     finally:
-        if second:
-            await asyncio.wait(second)
+        for task in second:
+            await _pause(strike, None, task)
+            task.cancel()
 
 
 async def _aside(address: tuple[str, int], message: bytes, method: str, strike: Strike) -> None:
@@ -294,7 +296,7 @@ def _landing(exchange: Exchange, strike: Strike) -> Relay:
     return relay
 
 
-async def _pause(strike: Strike, seconds: float | None, *until: asyncio.Future[None] | asyncio.Future[bool]) -> None:
+async def _pause(strike: Strike, seconds: float | None, *until: asyncio.Future[Any]) -> None:
     await asyncio.wait({strike.fault.lifted, *until}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
 
 

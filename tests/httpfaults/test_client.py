@@ -32,6 +32,8 @@ def test_it_adds_shows_removes_and_clears(bench: Bench) -> None:
     assert "no fault rd-1-refused" in doer.ask("clear", ID)
     doer.perform("add", ADD)
     doer.perform("add", ADD)
+    assert bench.doer.proxies() == ("link",)
+    assert (bench.doer.in_force("rd-1-"), bench.doer.in_force("rd-2-")) == (("rd-1-refused",), ())
     assert doer.ask("clear", ID) == ""
     assert doer.ask("hit", ID) == ""
     bench.caller.get("/a")
@@ -44,6 +46,20 @@ def test_it_adds_shows_removes_and_clears(bench: Bench) -> None:
     doer.perform("remove", ID)
     assert doer.ask("clear", ID) != ""
     assert doer.ask("hit", ID) == ""
+
+
+@pytest.mark.parametrize(
+    ("match", "told"),
+    [
+        ({"method": "", "path": ""}, "1 of 1 requests were answered 429"),
+        ({"method": "GET", "path": ""}, "1 of 1 requests of GET * were answered 429"),
+        ({"method": "", "path": "/a*"}, "1 of 1 requests of /a* were answered 429"),
+    ],
+)
+def test_the_witness_names_what_was_hit(bench: Bench, match: dict[str, Argument], told: str) -> None:
+    bench.doer.perform("add", {**ADD, **match})
+    bench.caller.get("/ab")
+    assert bench.doer.ask("hit", ID) == told
 
 
 @pytest.mark.parametrize(

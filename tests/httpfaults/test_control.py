@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+import httpx
 import pytest
 
 from readiness.waiting import eventually
@@ -181,6 +182,24 @@ def test_a_server_whose_port_is_taken_says_so_in_one_line(bench: Bench) -> None:
     ended = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert "give a free --port" in ended.stderr
+
+
+def test_a_server_that_is_told_to_end_ends_without_a_word(bench: Bench) -> None:
+    argv = [sys.executable, "-m", "readiness.httpfaults", "--port", "0"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        with httpx.Client(base_url=url, trust_env=False) as control:
+            made = control.put("/proxies/link", json={"upstream": bench.backend.url}).json()
+            control.put("/faults/f", json={**STATUS, "kind": "hang", "arguments": {}})
+            host, _, port = made["listen"].rpartition(":")
+            with socket.create_connection((host, int(port)), timeout=20) as hanging:
+                hanging.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                eventually(lambda: control.get("/faults").json()[0]["hit"] == 1, within=20)
+                process.terminate()
+                assert hanging.recv(1) == b""
+        assert process.communicate(timeout=20)[1] == ""
+        assert process.returncode == 0
 
 
 def test_a_hit_is_counted_while_it_is_in_force(bench: Bench) -> None:

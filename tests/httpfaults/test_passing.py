@@ -95,6 +95,51 @@ def test_a_dead_upstream_is_a_lost_connection(bench: Bench) -> None:
         bench.caller.get("/a")
 
 
+def test_a_connection_that_the_backend_ends_between_requests_ends_for_the_caller(bench: Bench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        bench.control.put("/proxies/link", json={"upstream": f"http://127.0.0.1:{listening.getsockname()[1]}"})
+        line = bench.connect()
+        line.begin()
+        backend, _ = listening.accept()
+        with backend:
+            backend.recv(65536)
+            backend.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            assert line.answer() == (200, b"ok")
+        assert line.ended()
+        line.close()
+
+
+def test_a_caller_that_leaves_early_leaves_the_backend_too(bench: Bench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        bench.control.put("/proxies/link", json={"upstream": f"http://127.0.0.1:{listening.getsockname()[1]}"})
+        line = bench.connect()
+        line.begin()
+        backend, _ = listening.accept()
+        with backend:
+            backend.settimeout(20)
+            assert backend.recv(65536)
+            line.close()
+            assert backend.recv(1) == b""
+
+
+def test_an_event_comes_through_before_the_next_is_made(bench: Bench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        bench.control.put("/proxies/link", json={"upstream": f"http://127.0.0.1:{listening.getsockname()[1]}"})
+        line = bench.connect()
+        line.begin()
+        backend, _ = listening.accept()
+        with backend:
+            backend.recv(65536)
+            backend.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for n in range(3):
+                event = b"data: %d\n\n" % n
+                backend.sendall(b"%x\r\n%s\r\n" % (len(event), event))
+                got = b""
+                while event not in got:
+                    got += line.socket.recv(65536)
+        line.close()
+
+
 def test_another_upstream_gets_the_next_request_of_a_living_connection(bench: Bench) -> None:
     line = bench.connect()
     assert b'"first"' in line.ask("POST", "/echo", b"")[1]
