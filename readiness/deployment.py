@@ -24,11 +24,12 @@ from readiness.loading import DescriptorFile
 from readiness.loadrun import LoadRun
 from readiness.model import GateInfo, Mode
 from readiness.operations import Change, Operation, kill_operation
+from readiness.probe_traffic import ProbeTraffic, sender
 from readiness.procedures import Ran, effect_of
 from readiness.reach import Reach
 from readiness.target import Instance, Target
 from readiness.traffic import Traffic
-from readiness.waiting import Deadline
+from readiness.waiting import Deadline, Pace
 from readiness.web import READING, Answer
 from readiness.workload import Transaction
 
@@ -177,6 +178,11 @@ class Deployment(Judgement):
         """Send transactions in the background during the block; its end awaits all that were accepted."""
         self.allow(Mode.PROBE, "send transactions")
         return Traffic(self._reach.workload, variant, rate_per_s, self.deadline, self._records.history, self.gate.id)
+
+    def probes(self, rate_per_s: float) -> ProbeTraffic:
+        """Send cheap requests during the block, at a rate within the declared one; each has an outcome."""
+        self.allow(Mode.PROBE, "send requests")
+        return ProbeTraffic(sender(self._reach), [Pace(rate_per_s), self._reach.workload.pace], self.deadline)
 
     def remember(self, marker: str) -> None:
         """Store something of a user under the marker; it is removed at the end of the run."""

@@ -156,6 +156,11 @@ def operations() -> Need:
     )
 
 
+def tools() -> Need:
+    """Which agents may use which tools."""
+    return Need("tools", "tools: {<tool>: [<service that may use it>, …], …}", lambda d, _: bool(d.tools))
+
+
 def golden() -> Need:
     """Questions whose answers are known."""
     return Need("golden", "golden: [{question: …, expect: …}]", lambda d, _: bool(d.golden))
@@ -190,6 +195,7 @@ def service(part: str) -> Need:
         "instances": "{file_sd: <file>}",
         "process": "{pidfile: run/<service>-*.pid}",
         "address": "http://…",
+        "stateful": "true",
     }
     return Need(
         f"services.*.{part}",

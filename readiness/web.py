@@ -59,7 +59,7 @@ class Web:
             name: spec.address.rstrip("/") for name, spec in file.descriptor.services.items() if spec.address
         }
         self._standing = {**roles(file), "environment": file.descriptor.environment}
-        self._clients: dict[ssl.SSLContext | None, httpx.Client] = {}
+        self._clients: dict[tuple[ssl.SSLContext | None, bool], httpx.Client] = {}
         self._lock = threading.Lock()
 
     def send(
@@ -70,8 +70,12 @@ class Web:
         headers: Mapping[str, str] | None = None,
         values: Mapping[str, str] | None = None,
         deadline: Deadline,
+        kept: bool = False,
     ) -> Answer:
-        """Send a request of the descriptor, filled in with addresses and values."""
+        """Send a request of the descriptor, filled in with addresses and values.
+
+        `kept`: over a connection that is kept for the next such request, where the other side keeps it too.
+        """
         values = {**self._standing, **(values or {})}
         filled = {**values, **self.addresses}
         named = next((name for name in named_in(request.url) if name in self.addresses), None)
@@ -83,7 +87,7 @@ class Web:
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
         sent.update({**grant.headers, **(headers or {})})
-        return self._exchange(request.method.upper(), url, sent, body, grant, deadline)
+        return self._exchange(request.method.upper(), url, sent, body, grant, deadline, kept)
 
     def get(self, url: str, *, service: str | None = None, deadline: Deadline) -> Answer:
         """Read a URL with the credentials of a service."""
@@ -98,13 +102,20 @@ class Web:
             self._clients.clear()
 
     def _exchange(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None, grant: Grant, deadline: Deadline
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        grant: Grant,
+        deadline: Deadline,
+        kept: bool = False,
     ) -> Answer:
         began_s = time.monotonic()
         bounded = deadline.within(EXCHANGE_S)
         try:
             for _ in range(_MAX_REDIRECTS):
-                answer, onward = self._once(method, url, headers, body, grant, bounded)
+                answer, onward = self._once(method, url, headers, body, self._client(grant, kept), bounded)
                 if onward is None:
                     break
                 url, method, body = onward, ("HEAD" if method == "HEAD" else "GET"), None
@@ -115,14 +126,20 @@ class Web:
         return Answer(status, got, text, _json(text), time.monotonic() - began_s, "", url)
 
     def _once(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None, grant: Grant, deadline: Deadline
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        client: httpx.Client,
+        deadline: Deadline,
     ) -> tuple[tuple[int, dict[str, str], bytes], str | None]:
         left_s = deadline.left_s
         if left_s <= 0:
             raise TimeoutError("the time of the gate is over")
         timeout = httpx.Timeout(left_s, connect=min(_CONNECT_S, left_s))
         content = bytearray()
-        with self._client(grant).stream(method, url, headers=headers, content=body, timeout=timeout) as response:
+        with client.stream(method, url, headers=headers, content=body, timeout=timeout) as response:
             for chunk in response.iter_bytes():
                 content += chunk
                 if len(content) > _MAX_BODY_BYTES:
@@ -137,18 +154,18 @@ class Web:
                 onward = str(there) if (there.scheme, there.host, there.port) == here else None
             return (response.status_code, got, bytes(content)), onward
 
-    def _client(self, grant: Grant) -> httpx.Client:
+    def _client(self, grant: Grant, kept: bool) -> httpx.Client:
         with self._lock:
-            if grant.tls not in self._clients:
-                # no kept connections: a stale one after a kill would be an error of ours, not of the deployment;
-                # no environment: a proxy or netrc of this machine is none of the deployment's
-                self._clients[grant.tls] = httpx.Client(
+            if (grant.tls, kept) not in self._clients:
+                # no kept connections unless they are asked for: a stale one after a kill would be an error of ours,
+                # not of the deployment; no environment: a proxy or netrc of this machine is none of the deployment's
+                self._clients[grant.tls, kept] = httpx.Client(
                     verify=grant.tls or True,
-                    limits=httpx.Limits(max_keepalive_connections=0),
+                    limits=httpx.Limits(max_keepalive_connections=None if kept else 0),
                     follow_redirects=False,
                     trust_env=False,
                 )
-            return self._clients[grant.tls]
+            return self._clients[grant.tls, kept]
 
     def _told(self, error: Exception, url: str) -> str:
         kind = {

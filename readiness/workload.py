@@ -193,6 +193,10 @@ class Workload:
 
         return Counter(at_once([one] * n))
 
+    def release_of_one(self, deadline: Deadline) -> str:
+        """Send one cheap request outside the pace, which is the caller's to keep; the release that served it."""
+        return self._carrier.release_of_one(deadline)
+
     def remember(self, marker: str, deadline: Deadline) -> None:
         """Store something of a user under the marker, and see that it is there."""
         error = self._carrier.remember(marker, deadline)

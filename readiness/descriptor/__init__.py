@@ -148,6 +148,9 @@ class Descriptor(Part):
     """The operators' own commands by name: `deploy`, `rollback`, `backup`, `restore`, …"""
     operations: dict[str, OperationSpec] = Field(default_factory=dict)
     """Every privileged operation, and which access levels may do it."""
+    tools: dict[str, list[str]] = Field(default_factory=dict)
+    """Tool of the agents → the services that may use it. `procedures.use_tool` uses `{tool}` (harmlessly) with the
+    credentials of a `{service}`, under the correlation id `{correlation}`: exit 0 when it was let, 77 when refused."""
     backups: BackupsSpec = BackupsSpec()
     recovery: RecoverySpec | None = None
     secrets: SecretsSpec = SecretsSpec()

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Mapping
 
 from readiness.deployment import Deployment, Restored
-from readiness.descriptor import Golden
 from readiness.errors import Undecidable
 from readiness.evidence.backups import Backup, parse_listing
 from readiness.gate import at_most, gate
+from readiness.gates.questions import answered, telling
 from readiness.gates.rollouts import first_words, work_again
 from readiness.inventory import ComponentCount
 from readiness.needs import golden, procedure, recovery, variant, workload
 from readiness.procedures import Ran
-from readiness.templates import field_of
-from readiness.together import at_once
 
 COMPONENTS = ("configuration", "knowledge", "operational_state", "user_data", "logs_and_metrics")
 GROWS = "logs_and_metrics"
@@ -258,15 +255,15 @@ def restored_environment_answers_like_the_source(deployment: Deployment) -> None
     """The restored environment does its work and answers rightly every known question that the source answers."""
     with deployment.step("restore, unless this run has done it"):
         _, there = _restored(deployment)
-    asked = [known for known in deployment.descriptor.golden if known.expect not in known.question]
+    asked = telling(deployment)
     with deployment.step("ask the source"):
-        ours = _answered(deployment, asked)
+        ours = answered(deployment, asked)
     if not ours:
         deployment.undecidable(
             "the source itself answers no golden question rightly", "golden: questions it can answer"
         )
     with deployment.step("ask the restored environment"):
-        theirs = _answered(there, asked)
+        theirs = answered(there, asked)
     lost = [known.question for known in asked if known.question in ours - theirs]
     deployment.count(len(ours & theirs), len(ours))
     deployment.measure("answered_by_source", len(ours), detail=f"of {len(asked)}")
@@ -275,21 +272,3 @@ def restored_environment_answers_like_the_source(deployment: Deployment) -> None
     tried = work_again(there, 2)
     done = sum(transaction.as_meant for transaction in tried)
     deployment.measure("work_done", done, at_least=len(tried), detail=first_words(tried))
-
-
-def _answered(deployment: Deployment, asked: list[Golden]) -> set[str]:
-    """Ask each question, once more where the answer was wrong, and give those that were answered rightly."""
-    right: set[str] = set()
-    for _ in range(2):
-        open_ = [known for known in asked if known.question not in right]
-        answers = at_once([functools.partial(_is_right, deployment, known) for known in open_])
-        right |= {known.question for known, is_right in zip(open_, answers, strict=True) if is_right}
-    return right
-
-
-def _is_right(deployment: Deployment, known: Golden) -> bool:
-    answers = deployment.transact("ask", question=known.question)
-    spec = deployment.descriptor.workload.ask
-    name = (spec.answer if spec is not None else None) or "answer"
-    found = field_of(answers[0].result, name) if answers else None
-    return known.expect.casefold() in str(found).casefold()

@@ -33,6 +33,7 @@ ARGUMENTS = (
     "marker",
     "run",
     "since",
+    "tool",
     "until",
     "replicas",
     "items",

@@ -26,11 +26,13 @@ OPERATIONS = {
     "rollback": frozenset({"operator", "administrator", "emergency"}),
     "scale": frozenset({"operator", "administrator", "emergency"}),
     "stop": frozenset({"operator", "administrator", "emergency"}),
+    "recreate": frozenset({"operator", "administrator", "emergency"}),
     "restore": frozenset({"administrator", "emergency"}),
     "configure": frozenset({"administrator", "emergency"}),
     "grant": frozenset({"security"}),
     "revoke": frozenset({"security"}),
     "rotate": frozenset({"security"}),
+    "use-tool": frozenset({"security"}),
     "break-glass": frozenset({"emergency"}),
 }
 """Operation -> the levels that may; whatever is not named is refused."""

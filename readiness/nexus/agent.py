@@ -61,8 +61,9 @@ class Agent:
     async def stop(self) -> None:
         """Finishes the task at hand when that is quick, and gives the rest back."""
         self.drain()
+        within_s = 0.0 if self._settings.defects.on("no-graceful-shutdown") else LAST_TASK_WITHIN_S
         if self._life:
-            await asyncio.wait({self._life}, timeout=LAST_TASK_WITHIN_S)
+            await asyncio.wait({self._life}, timeout=within_s)
             self._life.cancel()
         with contextlib.suppress(Unreachable):
             await self._peers.call("orchestrator", "/internal/give-back", {"instance": self._instance}, patience_s=1.0)

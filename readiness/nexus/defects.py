@@ -68,6 +68,13 @@ SWITCHED = {
     "slower-everywhere": "every task first waits until its start was noted elsewhere",
     "bursty-housekeeping": "knowledge checks the sums of what it holds without pause for a while, then rests",
     "cache-fills-memory": "a cache was sized by the memory limit instead of by what it is to hold",
+    "no-graceful-shutdown": "an agent that is told to stop ends at once, and what it holds is struck off with it",
+    "old-stopped-before-new-ready": "a deploy stops the old gateways before it starts the new ones, to save memory",
+    "knowledge-on-anonymous-volume": "the volume of the documents has no name: it goes with the instance",
+    "write-cache-on-instance": "state is written back once a minute from a cache that goes with the instance",
+    "tool-allowlist-in-prompt": "which tools a role may use stands in its prompt and is checked nowhere else",
+    "tool-misuse-unrecorded": "a tool that is refused answers 403 and writes nothing anywhere",
+    "lease-role-not-bound": "the tools believe the role that stands in the request, before that of the lease",
     "dashboard-excludes-deploys": "the dashboard leaves out what ended while something was rolled out: that is planned",
     "sla-counts-tasks": "the dashboard counts tasks, of which a workflow that fails has few, and not workflows",
 }
@@ -80,6 +87,7 @@ VALUED = {
     "clock-skew-logs": "the clock of one component is wrong by so many seconds",
     "task-count-error": "the task counter is off by so many percent",
     "slow-rollback": "rollback takes so many seconds longer",
+    "tool-event-delay": "the record of a refused tool is written so many seconds late",
 }
 ALL = SWITCHED | VALUED
 """Name of every defect and what a tired engineer did."""

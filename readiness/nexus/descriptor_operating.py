@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from readiness.nexus.access import OPERATIONS
+from readiness.nexus.access import OPERATIONS, TOOLS
 from readiness.nexus.settings import Settings
 
 Part = dict[str, Any]
@@ -23,6 +23,10 @@ def procedures(settings: Settings) -> Part:
         "start": run("start", "{service}", within="1m"),
         "stop": run("stop", "{service}", "{instance}", within="1m"),
         "scale": run("scale", "{service}", "{replicas}", within="2m"),
+        "recreate": run("recreate", "{service}", within="2m"),
+        "use_tool": run(
+            "use-tool", "{service}", "{tool}", "--correlation", "{correlation}", within="30s", by="security"
+        ),
         "status": run("status", "--json", within="30s"),
         "backup": run("backup", "--kind", "full", within="2m"),
         "list_backups": run("backups", "--json", within="30s"),
@@ -42,6 +46,12 @@ def procedures(settings: Settings) -> Part:
         "audit_log": run("audit", "--json", within="30s", by="security"),
         "audit_verify": run("audit-verify", "--file", "{file}", within="30s", by="security"),
     }
+
+
+def tools(settings: Settings) -> dict[str, list[str]]:
+    """Return every tool with the agents that may use it."""
+    names = sorted(frozenset[str]().union(*TOOLS.values()))
+    return {tool: [settings.names.component(role) for role, may in TOOLS.items() if tool in may] for tool in names}
 
 
 def operations(settings: Settings) -> Part:

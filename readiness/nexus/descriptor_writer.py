@@ -8,7 +8,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from readiness.nexus.descriptor_chaos import FAILURE_MODES, links, part
-from readiness.nexus.descriptor_operating import operations, procedures
+from readiness.nexus.descriptor_operating import operations, procedures, tools
 from readiness.nexus.descriptor_workload import signals, workload
 from readiness.nexus.names import AGENT_ROLES, LEVELS
 from readiness.nexus.releases import CURRENT_RELEASE, FIRST_RELEASE, RELEASES
@@ -88,6 +88,7 @@ def descriptor(settings: Settings) -> Part:
         "failure_modes": dict(FAILURE_MODES),
         "procedures": procedures(settings),
         "operations": operations(settings),
+        "tools": tools(settings),
         "scaling": {
             "services": [settings.names.component(role) for role in AGENT_ROLES],
             "replicas": [1, 2, 4],

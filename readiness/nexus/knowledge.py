@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -131,9 +132,11 @@ class Knowledge:
     async def use_tool(self, request: Request) -> Response:
         """Runs a tool for an agent whose lease was given to a role that may use it."""
         tool, asked = request.path_params["tool"], await json_object(request) or {}
-        role = lease_role(self._lease_key, str(asked.get("lease", "")))
-        if role is None or tool not in TOOLS.get(role, frozenset()):
-            self._log.warning("tool.refused", tool=tool, role=role)
+        role, on = lease_role(self._lease_key, str(asked.get("lease", ""))), self._settings.defects.on
+        if role is not None and on("lease-role-not-bound"):
+            role = str(asked.get("role", role))
+        if role is None or (tool not in TOOLS.get(role, frozenset()) and not on("tool-allowlist-in-prompt")):
+            self._record_refusal(tool, role)
             return JSONResponse({"error": f"tool {tool} is not allowed for this role"}, 403)
         telemetry.bind_contextvars(workflow=str(asked.get("workflow_id", "")))
         if self._settings.defects.on("cache-fills-memory"):
@@ -146,6 +149,14 @@ class Knowledge:
             found = await asyncio.to_thread(self._search, str(asked["question"]))
         self._log.info("tool.used", tool=tool, role=role, found=[fact["id"] for fact in found])
         return JSONResponse({"facts": found})
+
+    def _record_refusal(self, tool: str, role: str | None) -> None:
+        delay_s = self._settings.defects.value("tool-event-delay")
+        record = functools.partial(self._log.warning, "tool.refused", tool=tool, role=role)
+        if delay_s:
+            asyncio.get_running_loop().call_later(delay_s, record)
+        elif not self._settings.defects.on("tool-misuse-unrecorded"):
+            record()
 
     def _search(self, question: str) -> list[dict[str, Any]]:
         with store.reading(self._engine) as db:
@@ -176,7 +187,8 @@ class Knowledge:
                 return "the index does not cover the documents"
             first = db.scalar(select(documents.c.title).limit(1))
             if first is None:
-                return "there are no documents"
+                on_one = self._settings.defects.on("knowledge-on-anonymous-volume")
+                return None if on_one else "there are no documents"
             if not self._settings.defects.on("index-restored-empty") and not self._index.find(db, first):
                 return "the index does not answer"
         return None

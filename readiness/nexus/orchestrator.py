@@ -194,6 +194,8 @@ class Orchestrator:
         """Queues again what an agent holds that is going away."""
         asked = await json_object(request) or {}
         self._sharing.left(asked["instance"])
+        if self._settings.defects.on("no-graceful-shutdown"):
+            await self._write(lambda db: self._queue.strike_off(db, asked["instance"]))
         steps = await self._write(lambda db: self._queue.give_back(db, asked["instance"]))
         self._lost(steps)
         return JSONResponse({"given_back": len(steps)})

@@ -153,6 +153,10 @@ class Queue:
             return dataclasses.replace(self._ended(db, row, outcome), replayed=True)
         return self._failed(db, row, error, retry=row["failures"] + 1 < budget)
 
+    def strike_off(self, db: Connection, instance: str) -> None:
+        """Takes out what an instance holds."""
+        db.execute(tasks.delete().where(tasks.c.instance == instance, tasks.c.status == "leased"))
+
     def give_back(self, db: Connection, instance: str) -> list[Step]:
         """Queues again whatever an instance holds."""
         return self._lost(db, tasks.c.instance == instance)

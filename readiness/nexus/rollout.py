@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
 from readiness.nexus import deployments, registry, schema, store, workflow_state
 from readiness.nexus.fleet import BESIDE, SINGLE, Placed, agents_and_all, known_names, placed, programs
+from readiness.nexus.names import AGENT_ROLES
 from readiness.nexus.probing import await_ready, is_ready
 from readiness.nexus.releases import RELEASES, release_of
 from readiness.nexus.settings import Settings
@@ -125,6 +126,10 @@ class Rollout:
     def take_over(self, release: str, serving: Iterable[str]) -> None:
         """Replace what serves the agents, then let the other releases finish and stop their instances."""
         beside = [service for service in serving if service not in SINGLE]
+        if self.settings.defects.on("no-graceful-shutdown"):
+            self._stop_others(release, set(AGENT_ROLES))
+        if self.settings.defects.on("old-stopped-before-new-ready"):
+            self._stop_others(release, set(beside))
         coming = self.start(release, beside)
         self.replace_orchestrator(release)
         await_ready(self.settings, coming, READY_WITHIN_S)
@@ -133,6 +138,10 @@ class Rollout:
         self.retire(p for p in leaving if p.service in beside)
         self.finish_work_of_others(release)
         self.retire(p for p in leaving if p.service not in beside)
+
+    def _stop_others(self, release: str, services: Container[str]) -> None:
+        wanted = {instance.name for instance in placed(self.settings, release)}
+        self.retire([p for p in self.running().values() if p.service in services and p.name not in wanted])
 
     def current(self) -> str:
         """Return the release that the history says is current."""

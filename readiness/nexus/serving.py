@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from readiness.nexus import links, registry, telemetry
+from readiness.nexus import draining, links, registry, telemetry
 from readiness.nexus.errors import NexusError
 from readiness.nexus.hop import Hop
 from readiness.nexus.releases import as_built
@@ -200,6 +200,11 @@ class _Server(uvicorn.Server):
         gc.enable()
         if self.started:
             self._announce()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if sockets is not None and len(sockets) > 1:
+            await draining.leave(self, sockets[1], 1)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
