@@ -68,7 +68,10 @@ class HttpFaultsDoer:
         """Look with `hit` or `clear`: a text that shows it, no text where nothing does (yet)."""
         name = _name(operation, arguments)
         if operation == "hit":
-            return _hits(self._fault(name), int(arguments.get("at_least", 1)))
+            at_least = arguments.get("at_least", 1)
+            if not isinstance(at_least, int | float):
+                raise TargetError(f"httpfaults hit: at_least is {at_least!r}; give a number of requests")
+            return _hits(self._fault(name), at_least)
         if operation == "clear":
             return "" if self._fault(name) is not None else f"no fault {name} is in force on {self.base_url}"
         raise TargetError(f"httpfaults does not know {operation!r}; allowed: hit, clear")
@@ -159,8 +162,8 @@ def _plain(value: object) -> object:
     return value
 
 
-def _hits(fault: Mapping[str, Any] | None, at_least: int) -> str:
-    if fault is None or fault["hit"] < max(1, at_least):
+def _hits(fault: Mapping[str, Any] | None, at_least: float) -> str:
+    if fault is None or fault.get("hit", 0) < max(1, at_least):
         return ""
     match = fault["match"]
     which = f" of {match['method']} {match['path'] or '*'}".replace("  ", " ") if any(match.values()) else ""

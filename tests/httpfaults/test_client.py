@@ -110,6 +110,8 @@ def test_unknown_operations_are_named(bench: Bench) -> None:
         bench.doer.perform("ad", ID)
     with pytest.raises(TargetError, match="allowed: hit, clear"):
         bench.doer.ask("hits", ID)
+    with pytest.raises(TargetError, match="give a number of requests"):
+        bench.doer.ask("hit", {**ID, "at_least": "many"})
 
 
 def test_a_server_that_is_not_there_or_is_another_is_one_line(bench: Bench) -> None:

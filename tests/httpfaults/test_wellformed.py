@@ -16,7 +16,7 @@ from readiness.httpfaults.exchange import Exchange
 from readiness.httpfaults.faults import Fault, Strike
 from readiness.httpfaults.messages import Request
 from readiness.httpfaults.specification import specification
-from readiness.httpfaults.spoiling import TREATMENTS
+from readiness.httpfaults.spoiling import TREATMENTS, Treatment
 from readiness.httpfaults.wire import Wire
 
 REQUEST = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
@@ -70,13 +70,17 @@ def _answer(content: bytes, cuts: list[int], framing: str) -> bytes:
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(content), content)
     if framing == "end":
         return b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + content
-    at = [0, *sorted({cut for cut in cuts if 0 < cut < len(content)}), len(content)]
-    pieces = [content[a:b] for a, b in itertools.pairwise(at) if b > a]
-    chunks = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+    chunks = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(piece), piece) for piece in _pieces(content, cuts) if piece)
     return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\nTrailer: 1\r\n\r\n"
 
 
-async def _treated(kind: str, arguments: dict[str, Any], answer: bytes, cuts: list[int]) -> tuple[bytes, int]:
+def _pieces(message: bytes, cuts: list[int]) -> list[bytes]:
+    at = [0, *sorted({cut for cut in cuts if 0 < cut < len(message)}), len(message)]
+    return [message[a:b] for a, b in itertools.pairwise(at)]
+
+
+async def _answered(treatment: Treatment, strike: Strike, answer: bytes, cuts: list[int]) -> bytes:
+    """Give what the caller gets where the answer comes from upstream in pieces."""
     caller, upstream = Wire(), Wire()
     out = _Transport()
     caller.connection_made(out)
@@ -84,17 +88,19 @@ async def _treated(kind: str, arguments: dict[str, Any], answer: bytes, cuts: li
     caller.data_received(REQUEST)
     raw = await caller.head()
     assert raw is not None
-    data = {"proxies": ["p"], "kind": kind, "arguments": arguments, "lifetime_s": 60}
-    fault = Fault(specification("f", data))
-    treating = asyncio.ensure_future(TREATMENTS[kind](_Exchange(caller, upstream), Request(raw, caller), Strike(fault)))
-    at = [0, *sorted({cut for cut in cuts if 0 < cut < len(answer)}), len(answer)]
-    for a, b in itertools.pairwise(at):
-        upstream.data_received(answer[a:b])
+    treating = asyncio.ensure_future(treatment(_Exchange(caller, upstream), Request(raw, caller), strike))
+    for piece in _pieces(answer, cuts):
+        upstream.data_received(piece)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     upstream.eof_received()
     await treating
-    return out.written, fault.hit
+    return out.written
+
+
+async def _treated(kind: str, arguments: dict[str, Any], answer: bytes, cuts: list[int]) -> tuple[bytes, int]:
+    fault = Fault(specification("f", {"proxies": ["p"], "kind": kind, "arguments": arguments, "lifetime_s": 60}))
+    return await _answered(TREATMENTS[kind], Strike(fault), answer, cuts), fault.hit
 
 
 def _read(message: bytes) -> bytes:
@@ -128,6 +134,20 @@ def test_a_spoiled_answer_is_well_formed(
         assert content.startswith(got)
     elif hit:
         json.loads(got)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.binary(max_size=80), st.sampled_from(["length", "chunked", "end"]), st.lists(st.integers(0, 300), max_size=8))
+def test_an_answer_without_a_fault_keeps_every_byte(content: bytes, framing: str, cuts: list[int]) -> None:
+    async def untouched(exchange: Exchange, request: Request, _: Strike) -> bool:
+        return await exchange.forward(request)
+
+    async def through(answer: bytes) -> bytes:
+        fault = Fault(specification("f", {"proxies": ["p"], "kind": "hang", "lifetime_s": 60}))
+        return await _answered(untouched, Strike(fault), answer, cuts)
+
+    answer = _answer(content, cuts, framing)
+    assert asyncio.run(through(answer)) == answer
 
 
 @given(JSON, st.dictionaries(PATHS, JSON, min_size=1, max_size=3))
