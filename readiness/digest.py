@@ -9,6 +9,7 @@ from typing import Any
 
 from readiness.operations import Digest
 from readiness.reach import Reach
+from readiness.target import NoticesFaults
 from readiness.together import beside
 from readiness.waiting import Deadline
 
@@ -24,6 +25,8 @@ _SET = {"configuration", "config", "settings", "limits", "weights", "replicas", 
 def take_digest(reach: Reach, deadline: Deadline) -> Digest:
     """Read the state: ready replicas and their versions by service, and what the procedure `status` says.
 
+    Replicas that a fault still holds are `broken`, which is there only where there are some.
+
     A `status` that cannot be read is Undecidable: without it nothing could be shown to be undone.
     """
     services, status = beside(lambda: _services(reach, deadline), lambda: _status(reach, deadline))
@@ -32,11 +35,14 @@ def take_digest(reach: Reach, deadline: Deadline) -> Digest:
 
 
 def _services(reach: Reach, deadline: Deadline) -> dict[str, Any]:
-    services = {}
-    for service in reach.target.services():
-        ready = [one for one in reach.target.instances(service) if reach.ready(one, deadline) is not False]
+    target = reach.target
+    services: dict[str, Any] = {}
+    for service in target.services():
+        instances = target.instances(service)
+        broken = sorted(target.unusual(instances)) if isinstance(target, NoticesFaults) else []
+        ready = [one for one in instances if reach.ready(one, deadline) is not False]
         versions = sorted({reach.version(one, deadline) or "" for one in ready})
-        services[service] = {"ready": len(ready), "versions": versions}
+        services[service] = {"ready": len(ready), "versions": versions, **({"broken": broken} if broken else {})}
     return services
 
 

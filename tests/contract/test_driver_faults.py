@@ -5,13 +5,14 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from readiness.errors import Missing, TargetError
-from readiness.target import Ends, Instance, NoticesFaults, Operation, Pauses, Target, attach
+from readiness.target import Ends, Instance, Lifted, Limits, NoticesFaults, Operation, Pauses, Target, attach
 from readiness.waiting import eventually
 from tests.contract.test_drivers import WAYS, Reached
 from tests.tiny.deployment import running
@@ -44,6 +45,39 @@ def pausing(reached: Reached) -> Pauses:
     if reason := reached.target.pauses():
         pytest.skip(reason)
     return reached.target
+
+
+@pytest.fixture
+def limiting(reached: Reached) -> Limits:
+    if not isinstance(reached.target, Limits):
+        pytest.skip("this driver limits no replicas")
+    return reached.target
+
+
+@pytest.fixture
+def asking(reached: Reached) -> Iterator[None]:
+    """Somebody who keeps the store at work: a limit is felt only by who wants more."""
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.is_set():
+            answers(reached, "store-1", 5)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    yield
+    ended.set()
+    thread.join(60)
+
+
+def limit_plans(limiting: Limits, store: Instance, resource: str) -> Lifted:
+    if reason := limiting.limits(resource):
+        pytest.skip(reason)
+    if resource == "cpu":
+        return limiting.starving(store, 0.01, "run-1")
+    if resource == "memory":
+        return limiting.squeezing(store, 64 << 20, "run-1")
+    return limiting.exhausting(store) if resource == "descriptors" else limiting.capping(store)
 
 
 def perform(target: Target, operation: Operation) -> None:
@@ -168,3 +202,35 @@ def test_a_clock_that_was_set_since_hides_no_process(reached: Reached, pausing: 
     undo = Operation(plan.undo.by, plan.undo.name, {**plan.undo.arguments, "started": store.started + 5})
     perform(reached.target, undo)
     assert "goes on" in shown(reached.target, plan.healed)
+
+
+@pytest.mark.parametrize("resource", ["cpu", "descriptors", "file_size"])
+@pytest.mark.usefixtures("asking")
+def test_a_limit_is_witnessed_while_it_is_felt_and_gone_when_it_is_lifted(
+    reached: Reached, limiting: Limits, store: Instance, resource: str
+) -> None:
+    plan = limit_plans(limiting, store, resource)
+    assert reached.target.ask(plan.witness.name, plan.witness.arguments) == ""
+    for _ in "twice":
+        perform(reached.target, plan.do)
+    assert store.name in shown(reached.target, plan.witness)
+    assert reached.target.ask(plan.healed.name, plan.healed.arguments) == ""
+    for _ in "twice":
+        perform(reached.target, plan.undo)
+    assert store.name in shown(reached.target, plan.healed)
+    assert eventually(lambda: answers(reached, "store-1", 30), within=60)
+    assert list(reached.target.instances("store")) == [store]
+
+
+@pytest.mark.parametrize("resource", ["cpu", "memory", "descriptors", "file_size"])
+def test_a_limit_that_was_never_set_is_lifted_all_the_same(
+    reached: Reached, limiting: Limits, store: Instance, resource: str
+) -> None:
+    plan = limit_plans(limiting, store, resource)
+    perform(reached.target, plan.undo)
+    assert shown(reached.target, plan.healed)
+    assert reached.target.ask(plan.witness.name, plan.witness.arguments) == ""
+
+
+def test_a_resource_that_cannot_be_taken_says_why_in_one_line(limiting: Limits) -> None:
+    assert limiting.limits("no-such-resource").count("\n") == 0 < len(limiting.limits("no-such-resource"))
