@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from readiness.nexus import configuration
 from readiness.nexus.errors import NexusError
 from readiness.nexus.queue import Queue
+from readiness.nexus.queue_faults import make_room
 from readiness.nexus.settings import Settings
 from readiness.nexus.steps import Step
 
@@ -53,5 +54,5 @@ class Admission:
         if full and not self._queue.knows(db, order["id"]):
             if not self._defects.on("overload-drops-accepted"):
                 raise OverloadedError(f"{waiting} tasks wait, and {self._at_hand} orders are at hand")
-            self._queue.make_room(db)
+            make_room(db)
         return self._queue.accept(db, order), waiting

@@ -9,19 +9,23 @@ import os
 import random
 import time
 import traceback
+import uuid
 from typing import Any
 
 import httpx
 from starlette.routing import Route
 
 from readiness.nexus import messages, telemetry
+from readiness.nexus.model_client import TaskError
 from readiness.nexus.peers import Peers, Unreachable
 from readiness.nexus.permits import Permits
 from readiness.nexus.releases import as_built
-from readiness.nexus.roles import NEEDS, Roles, TaskError
+from readiness.nexus.roles import NEEDS, Roles
 from readiness.nexus.settings import Settings
 
-LONG_POLL_S = 20.0
+LONG_POLL_S = 8.0
+"""An agent whose connection has died silently notices it at the end of its poll."""
+REPORT_WITHIN_S = 5.0
 LAST_TASK_WITHIN_S = 3.0
 READY_FOR_S = 1.0
 BETWEEN_SEARCHES_S = 0.7
@@ -42,6 +46,7 @@ class Agent:
         self._permits = Permits(settings)
         self._log = telemetry.logger("tasks")
         self._remembered: list[bytes] = []
+        self._lifetime, self._turn = uuid.uuid4().hex, 0
         self._stopping = False
         self._polling: asyncio.Task[dict[str, Any] | None] | None = None
         self._life: asyncio.Task[None] | None = None
@@ -103,11 +108,13 @@ class Agent:
             "instance": self._instance,
             "speaks": list(self._release.speaks),
             "wait_s": LONG_POLL_S,
+            "life": self._lifetime,
+            "turn": self._turn,
         }
-        answer = await self._peers.call("orchestrator", "/internal/lease", asked, answer_within_s=LONG_POLL_S + 5)
+        self._turn += 1
+        answer = await self._peers.call("orchestrator", "/internal/lease", asked, answer_within_s=LONG_POLL_S + 2)
         if answer.status_code == httpx.codes.OK:
-            delivery: dict[str, Any] = answer.json()
-            return delivery
+            return _readable(answer)
         if answer.status_code != httpx.codes.NO_CONTENT:
             raise Unreachable(f"orchestrator answered {answer.status_code}")
         return None
@@ -129,7 +136,9 @@ class Agent:
             outcome = await self._report("complete", report, context)
         except Exception as error:
             self._log_failure(error)
-            outcome = await self._report("fail", {"lease": lease, "error": str(error)[:500]}, context)
+            unreadable = isinstance(error, messages.MessageFormatError)
+            report = {"lease": lease, "error": str(error)[:500], "unreadable": unreadable}
+            outcome = await self._report("fail", report, context)
         finally:
             renewing.cancel()
         if self._settings.defects.on("timer-after-work"):
@@ -168,9 +177,11 @@ class Agent:
 
     async def _report(self, what: str, report: dict[str, Any], context: telemetry.Context) -> str | None:
         """Tells the orchestrator; returns the outcome, or None when somebody else has the task by now."""
+        path, headers = f"/internal/{what}", context.headers(self._settings)
+        report = report | {"sent_at": time.time()}
         try:
             answer = await self._peers.call(
-                "orchestrator", f"/internal/{what}", report, headers=context.headers(self._settings)
+                "orchestrator", path, report, headers=headers, answer_within_s=REPORT_WITHIN_S
             )
         except Unreachable as error:
             self._log.warning("report.lost", reason=str(error))
@@ -178,10 +189,33 @@ class Agent:
         if answer.status_code != httpx.codes.OK:
             self._log.warning("report.refused", reason=f"orchestrator answered {answer.status_code}")
             return None
-        return str(answer.json()["outcome"])
+        try:
+            return str(answer.json()["outcome"])
+        except (ValueError, LookupError, TypeError):
+            self._log.warning("report.answer_unreadable", reason="the answer to a report cannot be read")
+            return None
 
     async def _renew(self, lease: str, every_s: float) -> None:
         while True:
             await asyncio.sleep(every_s)
             with contextlib.suppress(Unreachable):
-                await self._peers.call("orchestrator", "/internal/renew", {"lease": lease}, patience_s=every_s)
+                await self._peers.call(
+                    "orchestrator", "/internal/renew", {"lease": lease}, answer_within_s=every_s, patience_s=every_s
+                )
+
+
+def _readable(answer: httpx.Response) -> dict[str, Any]:
+    """Returns a delivery of which at least the envelope can be read; raises Unreachable for anything else.
+
+    The next asking gives back what came with it, and whoever has lost a task too often is not given it again.
+    """
+    try:
+        delivery: dict[str, Any] = answer.json()
+        float(delivery["lease_s"]), float(delivery["waited_s"])
+        needed = ("lease", "correlation_id", "traceparent", "message", "format", "attempt")
+        missing = [name for name in needed if name not in delivery]
+    except (ValueError, LookupError, TypeError) as error:
+        raise Unreachable(f"a delivery cannot be read: {error}") from None
+    if missing:
+        raise Unreachable(f"a delivery lacks {', '.join(missing)}")
+    return delivery

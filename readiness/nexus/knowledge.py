@@ -104,6 +104,7 @@ class Knowledge:
         self._settings = settings
         self._engine = settings.knowledge_engine()
         self._index = SearchIndex()
+        self._in_use = settings.home / "data" / "knowledge.in-use"
         self._lease_key = settings.secret("lease.key")
         self._log = telemetry.logger("tools")
         self._asked, self._vectors = knowledge_upkeep.QuestionCache(), knowledge_upkeep.VectorCache()
@@ -118,6 +119,7 @@ class Knowledge:
     async def stop(self) -> None:
         """Closes the database."""
         self._engine.dispose()
+        self._in_use.unlink(missing_ok=True)
 
     def drain(self) -> None:
         """Searches are short: nothing waits here."""
@@ -171,13 +173,18 @@ class Knowledge:
         return [{"id": identity, "text": bodies[identity]} for identity in ids if identity in bodies]
 
     def _covers_documents(self, db: Connection) -> bool:
-        if self._settings.defects.on("index-restored-empty"):
+        if self._settings.defects.on("index-restored-empty") or self._settings.defects.on("index-lost-on-crash"):
             return self._index.exists(db)
         return bool(self._index.entries(db) == db.scalar(select(func.count()).select_from(documents)))
 
     def _make_current(self) -> None:
         create(self._engine)
+        crashed = self._in_use.exists()
         with store.writing(self._engine) as db:
+            if self._settings.defects.on("index-lost-on-crash"):
+                self._in_use.touch()
+                if crashed:
+                    self._index.create_empty(db)
             if not self._covers_documents(db):
                 self._log.info("index.rebuilt", entries=self._index.rebuild(db))
 
@@ -189,6 +196,7 @@ class Knowledge:
             if first is None:
                 on_one = self._settings.defects.on("knowledge-on-anonymous-volume")
                 return None if on_one else "there are no documents"
-            if not self._settings.defects.on("index-restored-empty") and not self._index.find(db, first):
+            unasked = any(map(self._settings.defects.on, ("index-restored-empty", "index-lost-on-crash")))
+            if not unasked and not self._index.find(db, first):
                 return "the index does not answer"
         return None

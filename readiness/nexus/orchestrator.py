@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -18,9 +19,13 @@ from starlette.routing import Route
 
 from readiness.nexus import configuration, schema, store, telemetry, workflow_state
 from readiness.nexus.admission import RETRY_AFTER_S, Admission, OverloadedError
+from readiness.nexus.deliveries import Deliveries
 from readiness.nexus.errors import NexusError
 from readiness.nexus.hop import internal, json_object
+from readiness.nexus.intake import Intake
+from readiness.nexus.messages import MessageFormatError
 from readiness.nexus.queue import Queue
+from readiness.nexus.queue_log import QueueLog
 from readiness.nexus.releases import as_built
 from readiness.nexus.settings import Settings
 from readiness.nexus.sharing import Sharing
@@ -50,7 +55,9 @@ class Orchestrator:
         self._sharing = Sharing(settings)
         self._engine = settings.engine()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
-        self._log = telemetry.logger("queue")
+        self._log, self._queue_log = telemetry.logger("queue"), QueueLog(settings)
+        self._deliveries = Deliveries()
+        self._intake = Intake() if settings.defects.on("accepted-in-memory") else None
         metrics.queue_depth.set_function(self._depth)
         self._waiting: dict[tuple[str, str], asyncio.Event] = {}
         self._timetable = asyncio.Event()
@@ -81,6 +88,8 @@ class Orchestrator:
                 f"schema revision is {revision}, release {self._release.version} needs {self._release.schema}"
             )
         self._background.append(asyncio.create_task(self._watch_deadlines()))
+        if self._intake:
+            self._background.append(asyncio.create_task(self._intake.hand_on(self._take_in)))
 
     async def stop(self) -> None:
         """Ends the watch and closes the database."""
@@ -107,20 +116,32 @@ class Orchestrator:
         """Takes a workflow in while there is room; the same id again is answered the same and changes nothing."""
         order = await json_object(request) or {}
         telemetry.bind_contextvars(workflow=order["id"])
+        if self._intake:
+            self._intake.hold(order)
+            return JSONResponse({"id": order["id"], "waiting": 0}, 202)
         try:
             with self._admission.entering():
                 step, waiting = await self._write(lambda db: self._admission.take_in(db, order))
         except OverloadedError as error:
             self._log.warning("workflow.refused", reason=str(error))
             return JSONResponse({"error": "too much work waits", "retry_after_s": RETRY_AFTER_S}, 429)
+        self._taken_in(order, step)
+        return JSONResponse({"id": order["id"], "waiting": waiting}, 202)
+
+    def _taken_in(self, order: dict[str, Any], step: Step | None) -> None:
         if step:
             self._log.info("workflow.enqueued", plan=order["plan"], for_release=order["release"])
             self._announce([step])
-        return JSONResponse({"id": order["id"], "waiting": waiting}, 202)
+
+    async def _take_in(self, orders: list[dict[str, Any]]) -> None:
+        for order in orders:
+            self._taken_in(order, await self._write(partial(self._queue.accept, order=order)))
 
     async def read(self, request: Request) -> Response:
         """Returns the state of a workflow; whoever asks after one that waits is slowed down when many do."""
         identity, whole = request.path_params["id"], self._settings.defects.on("unbounded-history")
+        if self._intake and (held := self._intake.shown(identity)):
+            return JSONResponse(held)
         found, busy = await self._run(
             lambda db: (
                 workflow_state.read(db, self._release, identity, with_history=whole),
@@ -141,10 +162,8 @@ class Orchestrator:
         try:
             while not (self._draining or gone.done()):
                 event = self._waiting.setdefault((role, release), asyncio.Event())
-                delivery, steps = await self._next(role, release, asked)
-                self._lost(steps)
+                delivery = await self._next(role, release, asked)
                 if delivery:
-                    self._log_dispatch(delivery, asked["instance"])
                     return JSONResponse(delivery)
                 remaining_s = until - time.monotonic()
                 if remaining_s <= 0:
@@ -156,10 +175,22 @@ class Orchestrator:
             gone.cancel()
         return JSONResponse({"error": "going away"}, 503)
 
-    async def _next(self, role: str, release: str, asked: Any) -> tuple[dict[str, Any] | None, list[Step]]:
+    async def _next(self, role: str, release: str, asked: Any) -> dict[str, Any] | None:
         instance, speaks = asked["instance"], asked["speaks"]
-        endings = self._sharing.endings(role, release, instance)
-        return await self._write(lambda db: self._queue.lease(db, role, release, instance, speaks, endings))
+        async with self._deliveries.asking(instance):
+            given = self._deliveries.again(asked)
+            if given or self._deliveries.is_past(asked):
+                return given
+            endings = self._sharing.endings(role, release, instance)
+            delivery, steps = await self._write(
+                lambda db: self._queue.lease(db, role, release, instance, speaks, endings)
+            )
+            self._lost(steps)
+            if delivery:
+                self._deliveries.note(asked, delivery)
+                self._queue_log.dispatch(delivery, instance)
+                self._look_again_at(time.time() + delivery["lease_s"])
+            return delivery
 
     async def renew(self, request: Request) -> Response:
         """Lengthens a lease."""
@@ -170,7 +201,11 @@ class Orchestrator:
     async def complete(self, request: Request) -> Response:
         """Ends a task with what its agent found."""
         asked = await json_object(request) or {}
-        step = await self._write(lambda db: self._queue.complete(db, asked["lease"], asked["found"]))
+        lease, sent_at = asked.get("lease", ""), asked.get("sent_at", 0.0)
+        try:
+            step = await self._write(lambda db: self._queue.complete(db, lease, asked.get("found"), sent_at))
+        except MessageFormatError as error:
+            return await self._failed(lease, str(error))
         if step is None:
             return LOST_LEASE
         self._announce([step])
@@ -179,10 +214,13 @@ class Orchestrator:
     async def fail(self, request: Request) -> Response:
         """Notes a failed attempt and answers whether there will be another."""
         asked = await json_object(request) or {}
+        unreadable = bool(asked.get("unreadable", False))
+        return await self._failed(asked.get("lease", ""), str(asked.get("error")), unreadable=unreadable)
 
+    async def _failed(self, lease: str, error: str, *, unreadable: bool = True) -> Response:
         def change(db: Connection) -> Step | None:
             budget = configuration.number(db, "task_attempts")
-            return self._queue.fail(db, asked["lease"], asked["error"], budget)
+            return self._queue.fail(db, lease, error, budget, unreadable=unreadable)
 
         step = await self._write(change)
         if step is None:
@@ -235,7 +273,7 @@ class Orchestrator:
                 continue
             telemetry.Context(step.correlation_id, step.traceparent).bind(step.workflow_id)
             if step.outcome != "queued":
-                self._log_outcome(step)
+                self._queue_log.outcome(step)
             if step.workflow_outcome:
                 self._metrics.workflows.labels(self._metrics.outcomes[step.workflow_outcome]).inc()
                 self._metrics.workflow_seconds.observe(step.workflow_s)
@@ -246,22 +284,6 @@ class Orchestrator:
                 self._wake(step.next_role, step.release)
             if self._settings.defects.on("global-lock"):
                 self._wake_all()
-
-    def _log_outcome(self, step: Step) -> None:
-        role = self._settings.names.component(step.role)
-        if step.outcome == "failed":
-            self._log.error(
-                "task.failed", operation=f"task.{role}", input_ref=step.workflow_id, cause=step.error, role=role
-            )
-        elif step.outcome == "retried":
-            self._log.warning("task.retried", role=role, reason=step.error)
-        else:
-            self._log.info("task.completed", role=role)
-
-    def _log_dispatch(self, delivery: dict[str, Any], instance: str) -> None:
-        telemetry.Context(delivery["correlation_id"], delivery["traceparent"]).bind()
-        self._log.info("task.dispatched", to=instance, attempt=delivery["attempt"])
-        self._look_again_at(time.time() + delivery["lease_s"])
 
     def _look_again_at(self, moment: float) -> None:
         if moment < self._asleep_until:

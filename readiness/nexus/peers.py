@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ PATIENCE_S = 15.0
 """How long a call waits for a service that is being restarted; a restart may take 5 s."""
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
+DEAD_AFTER = 5
 
 
 class Unreachable(Exception):
@@ -30,6 +32,7 @@ class Peers:
         self._settings, self._caller = settings, caller
         self._authorization = {"Authorization": f"Bearer {settings.secret('internal.token')}"}
         self._client = plain_http.async_client(10.0)
+        self._lost_in_a_row: Counter[str] = Counter()
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -52,12 +55,17 @@ class Peers:
         deadline = time.monotonic() + patience_s
         pause_s, cause = FIRST_PAUSE_S, "no instance is announced"
         while True:
+            if self._takes_for_dead(service):
+                raise Unreachable(f"{service} is dead")
             for instance in self._in_any_order(service):
                 try:
                     answer = await self._send(f"{instance.url}{path}", body, headers, answer_within_s)
                 except httpx.TransportError as error:
                     cause = f"{instance.name}: {type(error).__name__}"
+                    self._lost_in_a_row[service] += 1
                     continue
+                if not self._takes_for_dead(service):
+                    self._lost_in_a_row[service] = 0
                 if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE or service == "provider":
                     return answer
                 cause = f"{instance.name}: 503"
@@ -73,6 +81,10 @@ class Peers:
         except Unreachable:
             return False
         return answer.status_code == httpx.codes.OK
+
+    def _takes_for_dead(self, service: str) -> bool:
+        gives_up = self._caller == "gateway" and self._settings.defects.on("gateway-gives-up")
+        return gives_up and self._lost_in_a_row[service] >= DEAD_AFTER
 
     def _in_any_order(self, service: str) -> list[registry.Instance]:
         instances = links.lookup(self._settings, self._caller, service)

@@ -59,7 +59,7 @@ class Provider:
         status = await self._behave(model, user)
         self._log.info("chat.answered", model=model, status=status)
         if status != 200:
-            return _error(status, "the model is overloaded" if status == 503 else "the model crashed")
+            return _error(status, "the model is overloaded" if status == 503 else "the model crashed", final=True)
         content = _answer(messages)
         if asked.get("stream"):
             return StreamingResponse(_events(model, content), media_type="text/event-stream")
@@ -109,5 +109,7 @@ def _event(chunk: dict[str, Any]) -> str:
     return f"data: {json.dumps(chunk)}\n\n"
 
 
-def _error(status: int, text: str) -> Response:
-    return JSONResponse({"error": {"message": text, "type": "standin"}}, status)
+def _error(status: int, text: str, *, final: bool = False) -> Response:
+    # The header by which OpenAI's interface tells its clients whether the same request may be worth another try.
+    headers = {"x-should-retry": "false"} if final else {}
+    return JSONResponse({"error": {"message": text, "type": "standin"}}, status, headers)

@@ -11,9 +11,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, case, func, select
 
-from readiness.nexus import access, messages, store
+from readiness.nexus import access, handover, messages, store
+from readiness.nexus.defects import Defects
 from readiness.nexus.messages import Result, Task
 from readiness.nexus.names import AGENT_ROLES
+from readiness.nexus.queue_faults import QueueFaults, strike_off_from
 from readiness.nexus.releases import Release
 from readiness.nexus.settings import Settings
 from readiness.nexus.sharing import ANY
@@ -30,20 +32,29 @@ class Queue:
     """The rules of the queue for an orchestrator of one release, on an open transaction."""
 
     def __init__(
-        self, release: Release, lease_key: str, *, lease_s: float = LEASE_S, most_leased: int | None = None
+        self,
+        release: Release,
+        lease_key: str,
+        *,
+        lease_s: float = LEASE_S,
+        most_leased: int | None = None,
+        defects: Defects | None = None,
     ) -> None:
         self._format = release.message_format
         self._priorities = release.schema >= "0002"
         self._speaks = release.speaks
         self._key = lease_key
         self._lease_s, self._most_leased = lease_s, most_leased
+        self._defects = defects or Defects()
+        self._faults = QueueFaults(self._defects)
 
     @classmethod
     def of(cls, settings: Settings, release: Release) -> Queue:
         """Returns the rules of a deployment."""
         on = settings.defects.on
         lease_s, most = 90.0 if on("lease-outlives-agent") else LEASE_S, 2 if on("global-lock") else None
-        return cls(release, settings.secret("lease.key"), lease_s=lease_s, most_leased=most)
+        key = settings.secret("lease.key")
+        return cls(release, key, lease_s=lease_s, most_leased=most, defects=settings.defects)
 
     def knows(self, db: Connection, workflow_id: str) -> bool:
         """Tells whether a workflow was taken in already."""
@@ -52,7 +63,9 @@ class Queue:
     def accept(self, db: Connection, order: dict[str, Any]) -> Step | None:
         """Takes a workflow in and queues its first task; None when it was taken in before."""
         if self.knows(db, order["id"]):
-            return None
+            if not self._defects.on("duplicates-not-recognised"):
+                return None
+            order = order | {"id": f"{order['id']}.{uuid.uuid4().hex[:8]}"}
         now = time.time()
         columns = ("id", "caller", "plan", "input", "model", "release", "correlation_id", "traceparent")
         row = {name: order[name] for name in columns} | {"status": "queued", "created_at": now}
@@ -79,7 +92,7 @@ class Queue:
         An instance asks only when it holds nothing, so whatever it held was lost with its last life. It is given
         tasks of workflows whose ids have one of the last digits alone.
         """
-        steps = self.give_back(db, instance)
+        steps = self._lost(db, tasks.c.instance == instance, forgotten=self._defects.on("task-dies-with-agent"))
         now = time.time()
         while (row := self._next_task(db, role, release, now, endings)) is not None:
             token = access.sign_lease(self._key, role, now + self._lease_s)
@@ -100,6 +113,7 @@ class Queue:
                 )
             )
             db.execute(workflows.update().where(workflows.c.id == task.workflow_id).values(status="running"))
+            self._faults.handed_out(token, row["id"])
             workflow = self._workflow(db, task.workflow_id)
             common = max(set(speaks) & set(self._speaks), default=self._format)
             delivery = {
@@ -124,26 +138,33 @@ class Queue:
         )
         return renewed.rowcount == 1
 
-    def complete(self, db: Connection, token: str, found: dict[str, Any]) -> Step | None:
-        """Ends a task and queues the next one or, after the last, writes the effect; None when the lease is lost."""
+    def complete(self, db: Connection, token: str, found: Any, sent_at: float = 0.0) -> Step | None:
+        """Ends a task and queues the next one or, after the last, writes the effect; None when the lease is lost.
+
+        Raises MessageFormatError, before anything is changed, when what was found cannot be read.
+        """
         row = self._leased(db, token)
         if row is None:
             return None
-        if row["status"] == "done":
+        again = self._faults.taken_again(row, token)
+        if row["status"] == "done" and not again:
             return dataclasses.replace(self._ended(db, row, "done"), replayed=True)
-        if row["status"] != "leased":
+        if row["status"] != "leased" and not again:
             return None
-        db.execute(tasks.update().where(tasks.c.id == row["id"]).values(status="done", lease_until=None))
         task = messages.decode_task(json.loads(row["payload"]), self._format)
-        if task.role != AGENT_ROLES[-1]:
-            following = AGENT_ROLES[AGENT_ROLES.index(task.role) + 1]
-            task = _with_findings(task, following, found)
-            now = time.time()
-            self._enqueue(db, task, row["release"], now)
-            return self._ended(db, row, "done", next_role=following, available_at=now)
-        return self._finish(db, row, task)
+        following = handover.with_findings(task, found)
+        db.execute(tasks.update().where(tasks.c.id == row["id"]).values(status="done", lease_until=None))
+        if self._faults.taken_for_old(sent_at):
+            return self._ended(db, row, "done")
+        if following.role == task.role:
+            return self._finish(db, row, task)
+        now = time.time()
+        if again:
+            strike_off_from(db, following)
+        self._enqueue(db, following, row["release"], now)
+        return self._ended(db, row, "done", next_role=following.role, available_at=now)
 
-    def fail(self, db: Connection, token: str, error: str, budget: int) -> Step | None:
+    def fail(self, db: Connection, token: str, error: str, budget: int, *, unreadable: bool = False) -> Step | None:
         """Notes a failed attempt: another one after a pause, or a dead letter; None when the lease is lost."""
         row = self._leased(db, token)
         if row is None or row["status"] == "done":
@@ -151,6 +172,10 @@ class Queue:
         if row["status"] != "leased":
             outcome = "failed" if row["status"] == "failed" else "retried"
             return dataclasses.replace(self._ended(db, row, outcome), replayed=True)
+        if unreadable and self._defects.on("poison-retried-forever"):
+            again = {"status": "queued", "available_at": time.time()}
+            db.execute(tasks.update().where(tasks.c.id == row["id"]).values(again))
+            return self._ended(db, row, "retried", next_role=row["role"], error=error)
         return self._failed(db, row, error, retry=row["failures"] + 1 < budget)
 
     def strike_off(self, db: Connection, instance: str) -> None:
@@ -164,7 +189,7 @@ class Queue:
     def expire(self, db: Connection) -> tuple[list[Step], float | None]:
         """Queues again what was leased for too long; also returns when the next lease ends or pause is over."""
         now = time.time()
-        steps = self._lost(db, tasks.c.lease_until <= now)
+        steps = self._lost(db, tasks.c.lease_until <= now, forgotten=self._defects.on("task-dies-with-agent"))
         ends = select(func.min(tasks.c.lease_until)).where(tasks.c.status == "leased")
         pauses = select(func.min(tasks.c.available_at)).where(tasks.c.status == "queued", tasks.c.available_at > now)
         moments = [moment for moment in (db.scalar(ends), db.scalar(pauses)) if moment is not None]
@@ -177,11 +202,6 @@ class Queue:
     def waiting(self, db: Connection) -> int:
         """Counts the tasks that no agent has taken yet."""
         return self._count(db, "queued")
-
-    def make_room(self, db: Connection) -> None:
-        """Takes the task out that waits longest."""
-        oldest = select(tasks.c.id).where(tasks.c.status == "queued").order_by(tasks.c.created_at).limit(1)
-        db.execute(tasks.delete().where(tasks.c.id.in_(oldest)))
 
     def _next_task(self, db: Connection, role: str, release: str, now: float, endings: str) -> RowMapping | None:
         if self._most_leased is not None and self._count(db, "leased") >= self._most_leased:
@@ -223,7 +243,8 @@ class Queue:
         result = Result(task.draft, tuple(fact.id for fact in task.facts))
         now = time.time()
         # The effect's key is the workflow: a second one cannot be written, whoever runs this twice.
-        db.execute(store.effects.insert().values(workflow_id=task.workflow_id, content=task.draft, created_at=now))
+        effect = {"workflow_id": task.workflow_id, "content": task.draft, "created_at": now}
+        db.execute(store.effects.insert().values(effect | self._faults.effect_key(db, task.workflow_id)))
         db.execute(
             workflows.update()
             .where(workflows.c.id == task.workflow_id)
@@ -260,8 +281,11 @@ class Queue:
         )
         return self._ended(db, row, "failed", workflow_outcome="failed", at=now, error=error)
 
-    def _lost(self, db: Connection, condition: ColumnElement[bool]) -> list[Step]:
-        steps = []
+    def _lost(self, db: Connection, condition: ColumnElement[bool], *, forgotten: bool = False) -> list[Step]:
+        steps: list[Step] = []
+        if forgotten:
+            db.execute(tasks.update().where(tasks.c.status == "leased", condition).values(lease_until=None))
+            return steps
         for row in db.execute(select(tasks).where(tasks.c.status == "leased", condition)).mappings().all():
             if row["attempts"] >= MOST_DELIVERIES:
                 steps.append(self._failed(db, row, f"lost its agent {row['attempts']} times", retry=False))
@@ -275,7 +299,7 @@ class Queue:
     def _leased(self, db: Connection, token: str) -> RowMapping | None:
         if access.lease_role(self._key, token) is None:
             return None
-        return db.execute(select(tasks).where(tasks.c.lease_token == token)).mappings().first()
+        return db.execute(select(tasks).where(self._faults.holder_of(token))).mappings().first()
 
     def _workflow(self, db: Connection, workflow_id: str) -> RowMapping:
         columns = [workflows.c[n] for n in ("id", "release", "correlation_id", "traceparent", "created_at")]
@@ -286,14 +310,3 @@ class Queue:
         if at:
             more["workflow_s"] = at - workflow["created_at"]
         return step_of(dict(workflow) | {"release": row["release"]}, row["role"], outcome, **more)
-
-
-def _with_findings(task: Task, following: str, found: dict[str, Any]) -> Task:
-    return dataclasses.replace(
-        task,
-        task_id=uuid.uuid4().hex,
-        role=following,
-        steps=tuple(found.get("steps", task.steps)),
-        facts=tuple(messages.Fact(**fact) for fact in found["facts"]) if "facts" in found else task.facts,
-        draft=found.get("draft", task.draft),
-    )

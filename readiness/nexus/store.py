@@ -72,6 +72,7 @@ effects = Table(
     "effects",
     state,
     Column("workflow_id", String(64), ForeignKey("workflows.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False, server_default="0"),
     Column("content", Text, nullable=False),
     Column("created_at", Float, nullable=False),
 )

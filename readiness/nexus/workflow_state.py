@@ -24,7 +24,9 @@ def read(db: Connection, release: Release, workflow_id: str, *, with_history: bo
     stored = row["result"]
     result = messages.decode_result(json.loads(stored), release.message_format) if stored else None
     steps = db.execute(select(tasks).where(tasks.c.workflow_id == workflow_id).order_by(tasks.c.position))
-    effects = select(func.count()).where(store.effects.c.workflow_id == workflow_id)
+    # An order that arrived twice and was done twice has two effects: the second one's id is made from the first's.
+    key = store.effects.c.workflow_id
+    effects = select(func.count()).select_from(store.effects).where(key >= workflow_id, key < f"{workflow_id}/")
     shown = [
         "id",
         "status",

@@ -100,16 +100,17 @@ def test_no_query_of_the_work_reads_a_whole_table(settings: Settings) -> None:
     order |= {"id": "a" * 32, "caller": "caller", "correlation_id": "c", "traceparent": "00-1-2-01"}
     with store.writing(engine) as db:
         queue.accept(db, order)
+        found: Any = {"steps": [], "facts": [], "draft": "x", "approved": True}
         for role in AGENT_ROLES:
             delivery, _ = queue.lease(db, role, "2.3.0", f"{role}-1", ["v2"])
             assert delivery is not None
             assert queue.renew(db, delivery["lease"])
             queue.expire(db)
             queue.depth(db)
-            assert queue.complete(db, delivery["lease"], {"draft": "x"})
-        found = workflow_state.read(db, release, order["id"])
-        assert found is not None
-        assert found["status"] == "done"
+            assert queue.complete(db, delivery["lease"], found)
+        state = workflow_state.read(db, release, order["id"])
+        assert state is not None
+        assert state["status"] == "done"
         workflow_state.open_workflows(db, "2.3.0")
         explained = [
             (statement, [row[3] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)])
