@@ -136,6 +136,7 @@ class Executor:
             tuple(undo),
             before,
             base=base,
+            over=frozenset(other.id for other in self._open if other.before),
             replicas=replicas,
         )
         told: dict[str, Any] = {}
@@ -263,12 +264,16 @@ class Executor:
             return
         with shielded():
             others = [change for change in self._open if change not in changes]
-            state = self._undoing.undo(changes, alone=not any(other.before for other in others))
-            self._open = others
+            in_force = frozenset(other.id for other in others if other.before and not other.waits)
+            if not in_force:
+                changes = [*changes, *(other for other in others if other.waits)]
+            state = self._undoing.undo(changes, in_force)
             if state is not None:
                 self._seen = time.monotonic(), state
+            self._open = [change for change in self._open if change not in changes or change.waits]
             for change in changes:
-                self._closed(change)
+                if not change.waits:
+                    self._closed(change)
 
     def _undone(self, change: Change) -> None:
         with contextlib.suppress(OSError):  # a full disk must not stop an undo

@@ -72,6 +72,10 @@ class Change:
     """`drill` where the state was whole again by itself, else `undo`."""
     base: Digest = field(default_factory=dict)
     """The state before the first of the changes that overlap; what must be again when all of them are undone."""
+    over: frozenset[str] = frozenset()
+    """The changes that were in force when it began: `before` is the state with them."""
+    waits: bool = False
+    """Whether it is undone, and verified as soon as what began after it is undone too."""
     replicas: int = 1
     fault: str = ""
     """The fault's name; no text for a change that is none."""

@@ -38,11 +38,15 @@ class Undoing:
         self._digest = digest
         self._undone = undone
 
-    def undo(self, changes: Sequence[Change], *, alone: bool) -> Digest | None:
+    def undo(self, changes: Sequence[Change], in_force: frozenset[str]) -> Digest | None:
         """Undo changes, newest first; one that fails does not stop the others. Gives the state that was verified.
 
-        `alone`: whether nothing else is in force; if something is, the state cannot be the one before all changes.
+        `in_force`: what else is. Then the state cannot be the one before all changes: it is compared where it was
+        the same that was in force when the change began, else later (`waits`).
         """
+        alone = not in_force
+        for change in changes:
+            change.waits = not alone and change.over != in_force and change.healed is None and bool(change.before)
         lifted = [change for change in changes if change.lifted]
         for change in lifted:
             self._operate(change, tries=1)
@@ -114,7 +118,7 @@ class Undoing:
     def _compare(self, changes: Sequence[Change], now: Digest | None, alone: bool) -> Digest | None:
         """Hold the state against the one before; what is not back keeps its problem."""
         failed = [change for change in changes if change.healed is not None and not change.shown]
-        watched = [change for change in changes if change.before and change not in failed]
+        watched = [change for change in changes if change.before and not change.waits and change not in failed]
         if failed or not alone:
             # What is still broken is part of the state: who has shown by himself that he is over needs no more.
             watched = [change for change in watched if not change.shown]
