@@ -138,7 +138,7 @@ class Toxiproxy:
                     type=toxic.type,
                     stream=toxic.stream,
                     toxicity=toxic.toxicity,
-                    attributes=dict(toxic.attributes),
+                    attributes=toxic.whole(),
                 )
             standing = {other.name: other for other in self.proxy(proxy).toxics}.get(toxic.name)
         if difference := _difference(toxic, standing):

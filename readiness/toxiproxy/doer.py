@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from readiness.errors import TargetError
 from readiness.target import Argument
+from readiness.together import at_once
 from readiness.toxiproxy.client import ProxyState, Toxiproxy
 from readiness.toxiproxy.effects import EFFECTS, WHOLE_S, Way, passes
 from readiness.toxiproxy.probing import Address
@@ -180,10 +181,7 @@ def _together(plans: list[tuple[Way, int]], look: Callable[[Way], str]) -> str:
         way, times = plan
         return next((text for _ in range(times) if (text := look(way))), "")
 
-    if len(plans) == 1:
-        return tried(plans[0])
-    with ThreadPoolExecutor(max_workers=min(8, len(plans))) as pool:
-        texts = list(pool.map(tried, plans))
+    texts = [tried(plans[0])] if len(plans) == 1 else at_once([partial(tried, plan) for plan in plans])
     return "; ".join(texts) if all(texts) else ""
 
 

@@ -16,6 +16,10 @@ PAIRS = 15
 PAIRS_S = 2.0
 THIN_S = 0.002
 """What a thin connection must add to one request at the least; less cannot be told from chance."""
+PLAIN_PAIRS = 3
+PLAIN_S = 0.04
+PLAIN_RATIO = 5
+"""After so many pairs it is enough where the proxy adds that much, and so many times what a request takes alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ def thin(way: Way, at_least: float) -> str:
         added.append(through.ended_s - direct.ended_s)
         alone.append(direct.ended_s)
         spent_s += through.ended_s + direct.ended_s
+        if len(added) >= PLAIN_PAIRS and min(added) >= max(PLAIN_S, PLAIN_RATIO * max(alone)):
+            break
     added_s = statistics.median(added)
     if added_s < max(THIN_S, statistics.median(alone)) or size / added_s > at_least:
         return ""
