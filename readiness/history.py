@@ -28,6 +28,7 @@ KINDS = frozenset(
         "breach",
         "traffic",
         "load",
+        "chaos",
         "finding",
         "note",
         "interrupted",

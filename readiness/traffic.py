@@ -98,7 +98,7 @@ class Traffic:
             self._stop.set()
             self._pacing.join()
             self._threads.shutdown(wait=True, cancel_futures=True)
-            for second in _by_second(self.transactions):
+            for second in by_second(self.transactions):
                 self._history.append("traffic", gate=self._gate, **second)
         return self.transactions
 
@@ -142,7 +142,8 @@ class Traffic:
                 raise Undecidable(f"a transaction could not be judged: {type(problem).__name__}: {problem}")
 
 
-def _by_second(transactions: Sequence[Transaction]) -> list[dict[str, object]]:
+def by_second(transactions: Sequence[Transaction]) -> list[dict[str, object]]:
+    """Count the transactions by the second of their submission; latencies in milliseconds, of those as meant."""
     seconds: dict[str, list[Transaction]] = defaultdict(list)
     for transaction in transactions:
         seconds[instant(transaction.started_at.replace(microsecond=0))].append(transaction)

@@ -23,6 +23,7 @@ from allure_commons.utils import md5
 from attr import asdict
 
 from readiness.model import Breach, Evidence, Measurement, Risk
+from readiness.report.chaos_record import Trial
 from readiness.report.document import document
 from readiness.report.entries import Entry, entries
 from readiness.report.files import json_text, write_json, write_text
@@ -153,7 +154,14 @@ class _Writer:
             if load.gate == entry.gate.id
             for attached in self._load(f"{entry.gate.id}/load-{number}", load)
         ]
-        return [Attachment("finding", source, "application/json"), *(one for one in kept if one is not None), *loads]
+        trials = [
+            attached
+            for number, trial in enumerate(self._run.trials, 1)
+            if trial.gate == entry.gate.id
+            for attached in self._trial(f"{entry.gate.id}/chaos-{number}", trial)
+        ]
+        found_first = Attachment("finding", source, "application/json")
+        return [found_first, *(one for one in kept if one is not None), *loads, *trials]
 
     def _load(self, name: str, load: Load) -> Iterator[Attachment]:
         """Attach the figures of a load run, as a table and as data; its raw files stay in the folder of the run."""
@@ -166,15 +174,35 @@ class _Writer:
                 write_text(self._results / source, text)
                 yield Attachment(f"load {load.profile} ({extension})", source, media_type)
 
+    def _trial(self, name: str, trial: Trial) -> Iterator[Attachment]:
+        """Attach the facts of an experiment, and its journal where that is there and small enough."""
+        text = json_text(trial.summary)
+        if len(text.encode()) <= MAX_ATTACHMENT_BYTES:
+            source = self._attached(name, "json")
+            write_text(self._results / source, text)
+            yield Attachment(f"chaos {trial.experiment} (json)", source, "application/json")
+        journal = self._kept(trial.link) if trial.link else None
+        if journal is not None:
+            source = self._attached(f"{name}/journal", "json")
+            (self._results / source).write_bytes(journal)
+            yield Attachment(f"chaos {trial.experiment} (journal)", source, "application/json")
+
     def _evidence(self, gate: str, evidence: Evidence) -> Attachment | None:
         """Attach a record that is there, inside the folder of the run, and small enough."""
-        path = (self._folder / evidence.path).resolve()
+        content = self._kept(evidence.path)
+        if content is None:
+            return None
+        source = self._attached(f"{gate}/{evidence.path}", Path(evidence.path).suffix.lstrip(".") or "txt")
+        (self._results / source).write_bytes(content)
+        return Attachment(evidence.name, source, evidence.media_type)
+
+    def _kept(self, where: str) -> bytes | None:
+        """What a file of the run holds; None for one that is missing, outside the folder of the run, or large."""
+        path = (self._folder / where).resolve()
         inside = path.is_relative_to(self._folder.resolve())
         if not inside or not path.is_file() or path.stat().st_size > MAX_ATTACHMENT_BYTES:
             return None
-        source = self._attached(f"{gate}/{evidence.path}", path.suffix.lstrip(".") or "txt")
-        (self._results / source).write_bytes(path.read_bytes())
-        return Attachment(evidence.name, source, evidence.media_type)
+        return path.read_bytes()
 
     def _attached(self, name: str, extension: str) -> str:
         return f"{self._uuid(name)}-attachment.{extension}"

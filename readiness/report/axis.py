@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,11 @@ _NARROWEST = 2.0
 """A change of a moment is still seen, and its number stands on it; in percent."""
 HEIGHT = 100.0
 """Height of every panel in its own units."""
+MOST_COLUMNS = 240
+"""More would be narrower than a pixel or two; longer runs are drawn several seconds a column."""
+_SHORTEST_MS = 0.001
+"""No latency is told finer than a microsecond."""
+_MOST_DECADES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +92,56 @@ def path(points: Iterable[tuple[float, float | None]]) -> str:
 def place(part_s: float, length_s: float) -> float:
     """Where a moment lies on the axis, in percent; what lies beyond an end is put there."""
     return round(min(max(part_s / length_s, 0.0), 1.0) * 100, 3)
+
+
+def step_s(length_s: int) -> int:
+    """How many seconds a column tells, so that a picture has at most MOST_COLUMNS."""
+    fits = (int(step) for step in STEPS_S if step >= 1 and length_s / step <= MOST_COLUMNS)
+    return next(fits, math.ceil(length_s / MOST_COLUMNS))
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A stage on the time axis."""
+
+    name: str
+    left: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A latency that the scale names; `height` above the foot of the panel."""
+
+    height: float
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A logarithmic scale: p50 and p99 of one run may lie a thousandfold apart."""
+
+    foot_ms: float
+    top_ms: float
+    slowest_ms: float
+
+    @classmethod
+    def of(cls, latencies_ms: Sequence[float]) -> Scale | None:
+        """From the power of ten below the fastest to the slowest, over one decade at least."""
+        if not latencies_ms:
+            return None
+        slowest = max(latencies_ms)
+        fastest, top = max(min(latencies_ms), _SHORTEST_MS), max(slowest, _SHORTEST_MS)
+        foot = 10.0 ** max(math.floor(math.log10(fastest)), math.ceil(math.log10(top)) - _MOST_DECADES)
+        return cls(foot, max(top, foot * 10) * 1.1, slowest)
+
+    @property
+    def ticks(self) -> tuple[Tick, ...]:
+        """Every power of ten from the foot on."""
+        powers = (self.foot_ms * 10**n for n in range(_MOST_DECADES + 1))
+        return tuple(Tick(self.height(ms), ms) for ms in powers if ms <= self.top_ms)
+
+    def height(self, ms: float) -> float:
+        """Where a latency stands above the foot."""
+        share = math.log10(max(ms, self.foot_ms) / self.foot_ms) / math.log10(self.top_ms / self.foot_ms)
+        return round(min(share, 1.0) * HEIGHT, 2)

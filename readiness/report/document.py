@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from pydantic import TypeAdapter
 
 from readiness.model import Breach, Evidence, Finding, Measurement, Mode, Outcome, Risk
+from readiness.report.chaos_record import ChaosSummary
 from readiness.report.entries import Entry, entries
 from readiness.report.load_record import LoadSummary
 from readiness.report.record import Change, Deployment, Policy, RunRecord, Scenario
@@ -121,6 +122,8 @@ class Document:
     changes: tuple[Change, ...]
     loads: tuple[LoadSummary, ...]
     """The load runs without their seconds, which are in `history.jsonl`."""
+    trials: tuple[ChaosSummary, ...]
+    """The chaos experiments without their seconds, which are in `history.jsonl`."""
     scenario: Scenario
     deployment: Deployment
     policy: Policy
@@ -155,6 +158,7 @@ def document(run: RunRecord, card: Scorecard) -> Document:
         gates=tuple(map(_gate, entries(run, card))),
         changes=run.changes,
         loads=tuple(load.summary for load in run.loads),
+        trials=tuple(trial.summary for trial in run.trials),
         scenario=run.scenario,
         deployment=run.deployment,
         policy=run.policy,

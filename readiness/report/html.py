@@ -12,6 +12,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from readiness.model import Limit, Measurement
+from readiness.report.chaos_plot import WINDOW_WORDS, ChaosPlot, chaos_plot
+from readiness.report.chaos_record import Trial
+from readiness.report.chaos_words import difference_text, ended_text, losses
 from readiness.report.entries import Entry, entries
 from readiness.report.files import write_text
 from readiness.report.load_plot import LoadPlot, load_plot
@@ -51,12 +54,27 @@ class ShownLoad:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownTrial:
+    """An experiment as the page shows it."""
+
+    anchor: str
+    trial: Trial
+    plot: ChaosPlot | None
+
+
+@dataclass(frozen=True, slots=True)
 class Shown:
     """A gate as the page shows it."""
 
     entry: Entry
     timeline: Timeline | None
     loads: tuple[ShownLoad, ...] = ()
+    trials: tuple[ShownTrial, ...] = ()
+
+    @property
+    def picture(self) -> str:
+        """Where its changes are drawn: an experiment has a picture of its own."""
+        return self.trials[0].anchor if self.trials else f"drill-{self.entry.gate.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +98,14 @@ def write(run: RunRecord, card: Scorecard, folder: Path) -> None:
 def page(run: RunRecord, card: Scorecard) -> str:
     """The whole page as text."""
     loads = [ShownLoad(f"load-{n}", load, load_plot(load, run.changes)) for n, load in enumerate(run.loads, 1)]
+    trials = [ShownTrial(f"chaos-{n}", trial, chaos_plot(trial)) for n, trial in enumerate(run.trials, 1)]
     shown = {
-        entry.gate.id: Shown(entry, timeline(entry), tuple(one for one in loads if one.load.gate == entry.gate.id))
+        entry.gate.id: Shown(
+            entry,
+            timeline(entry),
+            tuple(one for one in loads if one.load.gate == entry.gate.id),
+            tuple(one for one in trials if one.trial.gate == entry.gate.id),
+        )
         for entry in entries(run, card)
     }
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
@@ -97,6 +121,7 @@ def page(run: RunRecord, card: Scorecard) -> str:
             told=SHOWN_BLOCKERS,
             listed=SHOWN_CHANGES,
             loads=loads,
+            trials=trials,
             gates={id: gate.entry for id, gate in shown.items()},
             drills=[gate for gate in shown.values() if gate.timeline],
             changed_limits=_changed_limits(shown),
@@ -107,6 +132,7 @@ def page(run: RunRecord, card: Scorecard) -> str:
             says_nothing=SAYS_NOTHING,
             closed_words=CLOSED,
             breach_words=BREACH_WORDS,
+            window_words=WINDOW_WORDS,
         )
     )
 
@@ -158,6 +184,9 @@ def _environment() -> Environment:
         tick=tick_text,
         rate=rate_text,
         times=times_text,
+        losses=losses,
+        ended=ended_text,
+        difference=difference_text,
         command=shlex.join,
         measure_name=measure_name,
         words=lambda name: str(name).replace("_", " "),

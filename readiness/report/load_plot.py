@@ -7,32 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from readiness.report.axis import HEIGHT, STEPS_S, Bar, Mark, bars, lanes, marks, path, place
+from readiness.report.axis import HEIGHT, Band, Bar, Mark, Scale, Tick, bars, lanes, marks, path, place, step_s
 from readiness.report.load_record import Load, LoadSecond
 from readiness.report.record import Change
-
-MOST_COLUMNS = 240
-"""More would be narrower than a pixel or two; longer runs are drawn several seconds a column."""
-_SHORTEST_MS = 0.001
-"""No latency is told finer than a microsecond."""
-_MOST_DECADES = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """A stage on the time axis."""
-
-    name: str
-    left: float
-    width: float
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A latency that the scale names; `height` above the foot of the panel."""
-
-    height: float
-    ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +76,16 @@ def load_plot(load: Load, changes: Sequence[Change]) -> LoadPlot | None:
     if not load.seconds:
         return None
     length_s = _length_s(load)
-    step_s = _step_s(length_s)
-    groups = _groups(load, length_s, step_s)
+    a_column_s = step_s(length_s)
+    groups = _groups(load, length_s, a_column_s)
     planned = [0.0 if load.closed else group.rate(lambda second: second.planned) for group in groups]
     rates = [max(g.rate(lambda s: s.started), g.rate(lambda s: s.ok + s.shed)) for g in groups]
     most_rate, most_broken = max([*planned, *rates]), max(group.rate(lambda s: s.broken) for group in groups)
-    scale = _Scale.of([ms for group in groups for name in _PERCENTILES if (ms := group.worst(name)) is not None])
+    scale = Scale.of([ms for group in groups for name in _PERCENTILES if (ms := group.worst(name)) is not None])
     return LoadPlot(
         length_s=length_s,
         known_s=_known_s(load),
-        step_s=step_s,
+        step_s=a_column_s,
         marks=marks(length_s),
         bands=_bands(load, length_s),
         bars=_bars(load, changes, length_s),
@@ -133,18 +110,13 @@ def _length_s(load: Load) -> int:
     return max(math.ceil(round(sum(stage.duration_s for stage in load.stages), 3)), _known_s(load))
 
 
-def _step_s(length_s: int) -> int:
-    fits = (int(step) for step in STEPS_S if step >= 1 and length_s / step <= MOST_COLUMNS)
-    return next(fits, math.ceil(length_s / MOST_COLUMNS))
-
-
-def _groups(load: Load, length_s: int, step_s: int) -> list[_Group]:
+def _groups(load: Load, length_s: int, a_column_s: int) -> list[_Group]:
     kept: dict[int, list[LoadSecond]] = {}
     for second in sorted(load.seconds, key=lambda second: second.second):
-        kept.setdefault(second.second // step_s, []).append(second)
+        kept.setdefault(second.second // a_column_s, []).append(second)
     made = []
     for number, seconds in kept.items():
-        from_s, to_s = number * step_s, min((number + 1) * step_s, length_s)
+        from_s, to_s = number * a_column_s, min((number + 1) * a_column_s, length_s)
         made.append(_Group(place(from_s, length_s), place(to_s, length_s), tuple(seconds), to_s - from_s))
     return made
 
@@ -196,40 +168,10 @@ def _steps_path(groups: Sequence[_Group], rates: Sequence[float], most: float) -
     return path(points)
 
 
-def _latency_path(groups: Sequence[_Group], percentile: str, scale: _Scale | None) -> str:
+def _latency_path(groups: Sequence[_Group], percentile: str, scale: Scale | None) -> str:
     if scale is None:
         return ""
     return path(
         ((group.left + group.right) / 2, None if (ms := group.worst(percentile)) is None else scale.height(ms))
         for group in groups
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """A logarithmic scale: p50 and p99 of one run may lie a thousandfold apart."""
-
-    foot_ms: float
-    top_ms: float
-    slowest_ms: float
-
-    @classmethod
-    def of(cls, latencies_ms: Sequence[float]) -> _Scale | None:
-        """From the power of ten below the fastest to the slowest, over one decade at least."""
-        if not latencies_ms:
-            return None
-        slowest = max(latencies_ms)
-        fastest, top = max(min(latencies_ms), _SHORTEST_MS), max(slowest, _SHORTEST_MS)
-        foot = 10.0 ** max(math.floor(math.log10(fastest)), math.ceil(math.log10(top)) - _MOST_DECADES)
-        return cls(foot, max(top, foot * 10) * 1.1, slowest)
-
-    @property
-    def ticks(self) -> tuple[Tick, ...]:
-        """Every power of ten from the foot on."""
-        powers = (self.foot_ms * 10**n for n in range(_MOST_DECADES + 1))
-        return tuple(Tick(self.height(ms), ms) for ms in powers if ms <= self.top_ms)
-
-    def height(self, ms: float) -> float:
-        """Where a latency stands above the foot."""
-        share = math.log10(max(ms, self.foot_ms) / self.foot_ms) / math.log10(self.top_ms / self.foot_ms)
-        return round(min(share, 1.0) * HEIGHT, 2)

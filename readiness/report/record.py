@@ -13,6 +13,7 @@ from readiness.errors import UsageError
 from readiness.history import Event
 from readiness.model import Breach, Finding, GateInfo
 from readiness.records import breach_from, finding_from, gate_from
+from readiness.report.chaos_record import Trial
 from readiness.report.load_record import Load
 from readiness.report.printable import Text, printable
 from readiness.score.model import Rubric
@@ -165,6 +166,8 @@ class RunRecord:
     changes: tuple[Change, ...]
     traffic: tuple[Second, ...]
     loads: tuple[Load, ...]
+    trials: tuple[Trial, ...]
+    """The chaos experiments, in their order."""
     breaches: tuple[Breach, ...]
     notes: tuple[Note, ...]
     began_at: datetime
@@ -209,6 +212,7 @@ class RunRecord:
             changes=_changes(told),
             traffic=_all(Second, told, "traffic"),
             loads=_all(Load, told, "load"),
+            trials=_all(Trial, told, "chaos"),
             breaches=tuple(breach_from(event.data) for event in told if event.kind == "breach"),
             notes=_all(Note, told, "note"),
             began_at=told[0].at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from readiness.model import BreachKind
+from readiness.report.chaos_words import headline as chaos_headline
 from readiness.report.entries import Entry, entries
 from readiness.report.files import write_text
 from readiness.report.load_words import headline
@@ -38,6 +39,7 @@ def write(run: RunRecord, card: Scorecard, folder: Path) -> None:
         *_pillars(card),
         *_open(card, listed),
         *_loads(run),
+        *_trials(run),
         *_gates(listed),
         f"Deployment {plain(run.deployment.name)}, run {plain(run.run_id)}, scored {instant_text(card.scored_at)}.",
     ]
@@ -81,6 +83,13 @@ def _loads(run: RunRecord) -> list[str]:
         return []
     lines = [f"- **{plain(load.profile)}** {load.outcome}: {plain(headline(load))}" for load in run.loads]
     return ["## Load", "", *lines, ""]
+
+
+def _trials(run: RunRecord) -> list[str]:
+    if not run.trials:
+        return []
+    lines = [f"- **{plain(one.experiment)}** {one.outcome}: {plain(chaos_headline(one))}" for one in run.trials]
+    return ["## Chaos", "", *lines, ""]
 
 
 def _gates(listed: tuple[Entry, ...]) -> list[str]:

@@ -17,7 +17,6 @@ from readiness.chaos.invariants import (
     NONE_LOST,
     NOTHING_MADE_UP,
     check,
-    result_of,
 )
 from readiness.chaos.observed import accounted, history_of
 from readiness.descriptor import Descriptor

@@ -34,6 +34,11 @@ def write_history(folder: Path, story: Story) -> Path:
             path = folder / evidence["path"]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(_record(event.data["gate"]), encoding="utf-8")
+    for trial in story.trials:
+        if str(trial.get("journal", "")).startswith("chaos/"):
+            path = folder / trial["journal"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({"status": "completed", "title": trial["title"]}), encoding="utf-8")
     return folder
 
 
@@ -62,6 +67,8 @@ def _events(story: Story) -> Iterator[Event]:
             yield Event(now, "note", {"gate": info.id, "text": f"failing since {told.since}"})
     for load in (load for load in story.loads if load["gate"] not in {row[0] for row in ROWS}):
         yield Event(now, "load", {"began_at": instant(now - timedelta(seconds=30)), **load})
+    for trial in story.trials:
+        yield Event(now, "chaos", trial)
     for failure in story.breaches:
         yield Event(now, "breach", to_json(failure))
     if story.interrupted:

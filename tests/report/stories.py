@@ -10,6 +10,7 @@ from typing import Any
 from readiness.model import Breach, Limit, Measurement, Outcome
 from tests.report.catalogue import ROWS, at_most
 from tests.report.loads import LOADS, hostile_load
+from tests.report.trials import TRIALS, hostile_trial
 
 BEGAN = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 HOSTILE = '<script>alert("1")</script> & "quoted" | `x` \x1b[31m\x00 \ud800'
@@ -44,6 +45,7 @@ class Story:
     limits: tuple[Mapping[str, Any], ...] = ()
     not_yet: tuple[Mapping[str, Any], ...] = ()
     loads: tuple[Mapping[str, Any], ...] = ()
+    trials: tuple[Mapping[str, Any], ...] = ()
 
 
 TROUBLE: dict[str, Told] = {
@@ -129,6 +131,7 @@ NOT_READY = Story(
         },
     ),
     loads=LOADS,
+    trials=TRIALS,
 )
 READY = Story()
 
@@ -147,4 +150,5 @@ def hostile(story: Story) -> Story:
     undo = Breach(HOSTILE, HOSTILE, BEGAN, HOSTILE)
     rows = ({"gate": HOSTILE, "limit": HOSTILE, "value": HOSTILE, "reason": HOSTILE, "owner": HOSTILE},)
     loads = tuple(hostile_load(load, HOSTILE) for load in story.loads)
-    return replace(story, told=told, breaches=(undo,), limits=rows, not_yet=rows, loads=loads)
+    trials = tuple(hostile_trial(trial, HOSTILE) for trial in story.trials)
+    return replace(story, told=told, breaches=(undo,), limits=rows, not_yet=rows, loads=loads, trials=trials)

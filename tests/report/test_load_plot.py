@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from readiness.report import RunRecord
-from readiness.report.axis import path
-from readiness.report.load_plot import MOST_COLUMNS, LoadPlot, load_plot
+from readiness.report.axis import MOST_COLUMNS, path
+from readiness.report.load_plot import LoadPlot, load_plot
 from readiness.report.load_record import Load, LoadSecond
 from tests.report.history import events
 from tests.report.stories import NOT_READY
