@@ -172,9 +172,10 @@ class Limits(Protocol):
         ...
 
     def squeezing(self, instance: Instance, room_bytes: int, tag: str) -> Lifted:
-        """Plan to let it take that much memory *more* than it has; shown by how often it ran into that limit.
+        """Plan to let it take that much memory *more* than it has, from 0; shown by how often it ran into that limit.
 
-        Beyond it the kernel ends the process, so a squeezed replica may have to be started again.
+        Beyond it the kernel ends the process, so a squeezed replica may have to be started again. One that works
+        within what it has (as a small service may, for minutes) never meets the limit, and nothing is shown.
         """
         ...
 

@@ -258,7 +258,7 @@ def test_limits_that_cannot_be_are_refused(tmp_path: Path) -> None:
         plans: list[Callable[[], Lifted]] = [
             lambda: worker.target.starving(worker.instance, 0.001, "r"),
             lambda: worker.target.starving(worker.instance, 1000.0, "r"),
-            lambda: worker.target.squeezing(worker.instance, 1, "r"),
+            lambda: worker.target.squeezing(worker.instance, -1, "r"),
             lambda: worker.target.exhausting(worker.instance, -1),
             lambda: worker.target.capping(worker.instance, -1),
         ]

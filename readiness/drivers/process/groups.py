@@ -26,7 +26,6 @@ CONTROLLERS = {"cpu": "cpu", "memory": "memory"}
 _PERIOD_US = 100_000
 _LEAST_US = 1_000
 """The least that the kernel grants in a period: a hundredth of a core."""
-_LEAST_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _RIGHT = "run as root, or where this user may write the control groups"
 Arguments = Mapping[str, Argument]
 
@@ -52,8 +51,8 @@ def starving(scheme: str, victim: Victim, share: float, tag: str) -> Lifted:
 
 def squeezing(scheme: str, victim: Victim, room_bytes: int, tag: str) -> Lifted:
     """Plan to let it take that much memory more than it has."""
-    if room_bytes < _LEAST_BYTES:
-        raise TargetError(f"room for {room_bytes} bytes cannot be had; allowed: {_LEAST_BYTES} (a page) and more")
+    if room_bytes < 0:
+        raise TargetError(f"room for {room_bytes} bytes cannot be had; allowed: 0 and more")
     arguments = _placed(victim, "memory", tag)
     return _lifted(scheme, "squeeze", {**arguments, "bytes": room_bytes}, "squeezed", arguments)
 
