@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from readiness.chaos.servers import servers_of
 from readiness.credentials import Credentials
 from readiness.deployment import Deployment
 from readiness.digest import take_digest
@@ -52,6 +53,7 @@ class Session:
             target,
             self.reach.procedures,
             lambda deadline: take_digest(self.reach, deadline),
+            doers=servers_of(file.descriptor)[0],
             state=state,
             history=history,
             ledger=Ledger(folder, redactor),

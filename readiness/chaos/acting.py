@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from readiness.chaos.faults import kind_of
-from readiness.chaos.field import Field
+from readiness.chaos.field import HTTP_FAULTS, Field
 from readiness.chaos.looking import BY as LOOKS
 from readiness.chaos.looking import Looks
 from readiness.chaos.orders import Orders
@@ -35,7 +35,6 @@ from readiness.waiting import Deadline, eventually
 
 INJECT_S = 60.0
 """How long one injection may take: to choose, to do, and to be shown."""
-MESSAGES = "httpfaults"
 FLAPPING = "flapping"
 _LOG = logging.getLogger("chaostoolkit")
 
@@ -132,7 +131,7 @@ class Acting:
         return self.executor.ask(look, deadline)
 
     def _injected(self, fault: Fault) -> Change:
-        by_itself = self.orders.traffic or fault.witness.by != MESSAGES
+        by_itself = self.orders.traffic or fault.witness.by != HTTP_FAULTS
         deadline = Deadline.after(INJECT_S)
         if by_itself:
             return self.executor.inject(fault, gate=self.orders.gate, deadline=deadline)

@@ -21,7 +21,8 @@ LIFETIME_S = 600.0
 """After so long a server of fault proxies lifts a fault of messages by itself."""
 _LOOK_S = 20.0
 _MAX_REPLICAS = 200
-TOXIPROXY, HTTP = "toxiproxy", "http"
+TOXIPROXY, HTTP, HTTP_FAULTS = "toxiproxy", "http", "httpfaults"
+"""Whose proxies: the keys of `faults` in the descriptor, and by what name operations call the second's server."""
 
 
 class Refused(Undecidable):

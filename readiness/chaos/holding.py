@@ -77,6 +77,7 @@ def _alone() -> Acting:
     from readiness.heartbeat import Heartbeat
     from readiness.nexus_command import deployment_in_use
     from readiness.preamble import holder
+    from readiness.reaper import Reaper
 
     file = load_descriptor(deployment_in_use(None))
     redactor = Redactor()
@@ -95,6 +96,9 @@ def _alone() -> Acting:
         acting = Acting(file, orders, history, redactor, credentials)
         refuse_if_broken(acting.executor.heal(_LOG.warning), file)
         acting.beat = beat
+        reaper = holding.enter_context(Reaper(file.path))
+        if not reaper.failure:
+            acting.executor.heals_otherwise = "reaper"
         acting.holding = holding.pop_all()
     _LOG.info("what is broken is written down in %s", folder)
     return acting

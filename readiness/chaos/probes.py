@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from readiness.answers import text_of
 from readiness.chaos.acting import Acting
-from readiness.chaos.field import Stream
+from readiness.chaos.field import HTTP_FAULTS, Stream
 from readiness.chaos.holding import in_one_line, this_process
 from readiness.chaos.servers import servers_of
 from readiness.descriptor import Golden, Meaning
@@ -93,7 +93,7 @@ def requests_per_transaction(
     def look(acting: Acting) -> bool:
         ends = (link["from"], link["to"]) if isinstance(link, dict) else ("", "")
         stream = acting.field.stream(message, link if isinstance(link, str) else "", *ends)
-        http = servers_of(acting.file.descriptor)[0]["httpfaults"]
+        http = servers_of(acting.file.descriptor)[0][HTTP_FAULTS]
         assert isinstance(http, HttpFaultsDoer)
         before, submitted = _requests(http, stream), _counted(acting)
         done = _sent(acting, variant, n, within_s)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from readiness.chaos.faults.spoiling import BY as HTTP_FAULTS
-from readiness.chaos.field import HTTP, TOXIPROXY
+from readiness.chaos.field import HTTP, HTTP_FAULTS, TOXIPROXY
 from readiness.descriptor import Descriptor
 from readiness.httpfaults.client import HttpFaultsDoer
 from readiness.target import Doer

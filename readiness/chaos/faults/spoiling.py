@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from readiness.chaos.faults.kinds import Between, LinkName
-from readiness.chaos.field import Field, listed
+from readiness.chaos.field import HTTP_FAULTS, Field, listed
 from readiness.descriptor import Meaning
 from readiness.operations import Fault, Operation
 from readiness.target import Argument
-
-BY = "httpfaults"
 
 
 def spoiled(
@@ -44,10 +42,10 @@ def spoiled(
     return Fault(
         name,
         f"{stream.told}{part}: {told}",
-        do=(Operation(BY, "add", {**id, **set_up}),),
-        undo=(Operation(BY, "remove", id),),
-        witness=Operation(BY, "hit", {**id, "at_least": 1}),
-        healed=Operation(BY, "clear", id),
+        do=(Operation(HTTP_FAULTS, "add", {**id, **set_up}),),
+        undo=(Operation(HTTP_FAULTS, "remove", id),),
+        witness=Operation(HTTP_FAULTS, "hit", {**id, "at_least": 1}),
+        healed=Operation(HTTP_FAULTS, "clear", id),
         lifted=True,
         heals_itself_s=field.lifetime_s,
     )
