@@ -89,8 +89,8 @@ def test_a_squeezed_process_is_killed_by_the_kernels_own_count(tmp_path: Path) -
         assert worker.ask(plan.witness) == "" and worker.ask(killed) == ""
         (tmp_path / "go").touch()
         assert worker.process.wait(60) == -9
-        assert "killed by the kernel for memory" in worker.shown(killed)
-        assert "killed by the kernel for memory" in worker.shown(plan.witness)
+        assert "the kernel killed 1 in" in worker.shown(killed)
+        assert "the kernel killed 1 in" in worker.shown(plan.witness)
         for _ in "twice":
             worker.perform(plan.undo)
         assert "ended" in worker.shown(plan.healed)

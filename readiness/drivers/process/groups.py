@@ -115,10 +115,13 @@ def squeezed(victim: Victim, arguments: Arguments) -> str:
 
 
 def killed_for_memory(victim: Victim, arguments: Arguments) -> str:
-    """Show that the kernel ended it, or a child of it, for its memory."""
+    """Show that the kernel ended it, or one that was forked by it, for its memory.
+
+    The kernel counts first and ends the process then, so for a moment it may still be there.
+    """
     _, kills = _memory(arguments)
-    whose = f"{victim} was" if victim.process() is None else f"{kills} of the processes below {victim} were"
-    return f"{whose} killed by the kernel for memory" if kills else ""
+    told = "it is gone" if victim.process() is None else "it is there still, or about to end"
+    return f"the kernel killed {kills} in the control group of {victim} for memory; {told}" if kills else ""
 
 
 def unlimited(resource: str, victim: Victim, arguments: Arguments) -> str:
