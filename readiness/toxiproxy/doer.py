@@ -110,9 +110,14 @@ class ToxiproxyDoer:
         return "; ".join([*gone, passed] if passed else gone) if passed or not plans else ""
 
     def _way(self, state: ProxyState, given: _Given, toxic: Toxic | None) -> Way:
-        listen = Address.of(state.listen, instead_of_any=self.server.host)
-        stream = toxic.stream if toxic else "downstream"
-        return Way(state.name, listen, Address.of(state.upstream), given.text("path", _DEFAULT_PATH), stream)
+        try:
+            listen, upstream = Address.of(state.listen, self.server.host), Address.of(state.upstream)
+        except ValueError:
+            raise TargetError(
+                f"{self.server}: proxy {state.name} leads from {state.listen!r} to {state.upstream!r}: "
+                "nothing can be measured there; give both as host:port with a number"
+            ) from None
+        return Way(state.name, listen, upstream, given.path(), toxic.stream if toxic else "downstream")
 
 
 class _Given:
@@ -128,6 +133,13 @@ class _Given:
         if not isinstance(value, str) or (not value and default is None):
             raise self._wrong(name, value, "a text")
         return value
+
+    def path(self) -> str:
+        """Give the path of a request."""
+        path = self.text("path", _DEFAULT_PATH)
+        if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path:
+            raise self._wrong("path", path, "a path without spaces, as in /readyz")
+        return path
 
     def number(self, name: str, default: float) -> float:
         """Give a number."""

@@ -223,6 +223,20 @@ def test_an_effect_that_is_not_known_is_one_line() -> None:
         ToxiproxyDoer(url).ask("felt", {"proxies": '["p"]', "expect": "slwo"})
 
 
+@pytest.mark.parametrize("path", ["readyz", "/a b", "/a\r\nX: y", "/ü"])
+def test_a_path_that_is_none_is_one_line(path: str) -> None:
+    with faked(Memory()) as url, pytest.raises(TargetError, match="give a path without spaces") as caught:
+        ToxiproxyDoer(url).ask("clear", {"proxies": '["p"]', "path": path})
+    assert "\n" not in str(caught.value)
+
+
+def test_addresses_that_cannot_be_measured_are_one_line() -> None:
+    memory = Memory()
+    memory.proxy["upstream"] = "somewhere:http"
+    with faked(memory) as url, pytest.raises(TargetError, match="give both as host:port with a number"):
+        ToxiproxyDoer(url).ask("clear", {"proxies": '["p"]'})
+
+
 def test_looking_ends_in_time_where_bytes_only_trickle(doer: Doer, proxied: Proxied, backend: Backend) -> None:
     """A byte every 100 ms keeps each read alive; the whole look is bounded all the same."""
     proxy = proxied(backend.address).name

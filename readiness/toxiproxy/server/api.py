@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from readiness.toxiproxy.server.proxies import ApiError, Proxy
+from readiness.toxiproxy.server.proxies import ApiError, Proxy, address
 from readiness.toxiproxy.server.stage import ToxicState
 from readiness.toxiproxy.server.stages import STAGES
 from readiness.toxiproxy.toxics import ATTRIBUTES, STREAMS
@@ -219,7 +219,10 @@ def _new_proxy(given: Any, where: str = "") -> Proxy:
     for field, value in (("name", name), ("upstream", upstream)):
         if not value:
             raise ApiError(f"missing required field: {field}{where}", 400)
-    return Proxy(name, _given(given, "listen", str, "") or "127.0.0.1:0", upstream)
+    listen = _given(given, "listen", str, "") or "127.0.0.1:0"
+    for text in (listen, upstream):
+        address(text)
+    return Proxy(name, listen, upstream)
 
 
 def _new_toxic(given: Any) -> ToxicState:

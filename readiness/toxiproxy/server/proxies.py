@@ -158,7 +158,7 @@ class Proxy:
         try:
             async with asyncio.timeout(CONNECT_S):
                 await asyncio.get_running_loop().create_connection(lambda: Leg(joined), host, port)
-        except OSError:
+        except (OSError, UnicodeError):
             client.transport.close()
 
     def _connected(self, client: Leg, upstream: Leg) -> None:
