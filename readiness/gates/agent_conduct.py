@@ -55,7 +55,7 @@ def misused_tools_are_blocked_and_reported(deployment: Deployment) -> None:
     blocked = [one for one in tried if one.decision == "denied"]
     if blocked:
         with deployment.step("look for the events"):
-            _judge_events(deployment, watch, control, blocked)
+            _judge_events(deployment, watch, [one for one in control if one.decision == "allowed"], blocked)
     _must_be_decided(deployment, control, tried)
 
 

@@ -120,7 +120,7 @@ def _must_have_rolled(deployment: Deployment, rolled: Rolled, rate_per_s: float)
     blocking=True,
     mode="drill",
     version=1,
-    why="""An instance is replaced one day, by a node that fails or an orchestrator that moves it. Whether its state
+    why="""An instance is replaced one day, by a node that fails or a scheduler that moves it. Whether its state
         lay on a volume that outlives it, or in the instance itself, is then found out by losing it.""",
     measures="""Takes a backup where the operators have a command for it, stores something of a user, has work done,
         asks the known questions and counts what there is; then destroys and recreates every instance of each stateful
