@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN_S = 0.01
 
 
 @contextmanager
@@ -42,20 +44,38 @@ class Interrupts:
     def __init__(self) -> None:
         self.received: list[str] = []
         self._previous: dict[signal.Signals, object] = {}
+        self._unraisable: Callable[[sys.UnraisableHookArgs], object] = sys.unraisablehook
+        self._lost = False
 
     def __call__(self, signum: int, _frame: FrameType | None) -> None:
-        self.received.append(signal.Signals(signum).name)
-        if len(self.received) == 1:
+        if not self._lost:
+            self.received.append(signal.Signals(signum).name)
+        if self._lost or len(self.received) == 1:
+            self._lost = False
             raise KeyboardInterrupt(self.received[0])
 
     def install(self) -> None:
         """Take the signals over, where this is the main thread; a run under `nohup` goes on without its terminal."""
         if threading.current_thread() is threading.main_thread():
             numbers = [n for n in ENDING if n != signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
+            self._unraisable, sys.unraisablehook = sys.unraisablehook, self._swallowed
             self._previous = {number: signal.signal(number, self) for number in numbers}
 
     def restore(self) -> None:
         """Give the signals back to whoever had them."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        if self._previous:
+            sys.unraisablehook = self._unraisable
         self._previous = {}
+
+    def _swallowed(self, what: sys.UnraisableHookArgs) -> None:
+        """Send the signal again where what it raised was lost: in the middle of a destructor or a C callback."""
+        if what.exc_type is None or not issubclass(what.exc_type, KeyboardInterrupt):
+            self._unraisable(what)
+            return
+        self._lost = True
+        main = threading.main_thread().ident
+        again = threading.Timer(_AGAIN_S, lambda: signal.pthread_kill(main, signal.SIGINT) if main else None)
+        again.daemon = True
+        again.start()

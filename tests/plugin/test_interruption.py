@@ -12,6 +12,7 @@ import pytest
 
 from readiness.healing import heal_deployment
 from readiness.signals import Interrupts, shielded
+from readiness.waiting import eventually
 from tests.plugin.conftest import FAKES, Judge
 
 Card = Callable[[], dict[str, Any]]
@@ -97,3 +98,22 @@ def test_only_the_first_signal_ends_the_run(noted: list[int]) -> None:
     assert interrupts.received == ["SIGTERM", "SIGINT"]
     signal.raise_signal(signal.SIGTERM)
     assert noted == [signal.SIGTERM]
+
+
+class Careless:
+    """Something whose destructor is just running when the signal comes: what is raised there is lost."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_whose_exception_was_lost_is_raised_again(noted: list[int]) -> None:
+    interrupts = Interrupts()
+    interrupts.install()
+    try:
+        with pytest.raises(KeyboardInterrupt, match="SIGTERM"):
+            Careless()
+            eventually(lambda: False, within=60)
+    finally:
+        interrupts.restore()
+    assert interrupts.received == ["SIGTERM"] and noted == []
