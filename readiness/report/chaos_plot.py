@@ -105,10 +105,11 @@ def chaos_plot(trial: Trial) -> ChaosPlot | None:
 def _span(trial: Trial) -> tuple[datetime, float]:
     begins = [one.began_at for one in trial.windows] + [fault.opened_at for fault in trial.faults]
     begins += [second.second for second in trial.traffic]
+    began = min(begins)
     ends = [one.ended_at for one in trial.windows] + [fault.over_at or fault.opened_at for fault in trial.faults]
-    ends += [second.second for second in trial.traffic]
-    # The last second of traffic lasts until its end.
-    return min(begins), max((max(ends) - min(begins)).total_seconds() + bool(trial.traffic), 1.0)
+    ends_s = [(end - began).total_seconds() for end in ends]
+    ends_s += [(second.second - began).total_seconds() + 1 for second in trial.traffic]
+    return began, max(1.0, *ends_s)
 
 
 def _groups(seconds: Sequence[ChaosSecond], began: datetime, a_column_s: int) -> list[_Group]:

@@ -16,6 +16,8 @@ def losses(trial: ChaosSummary) -> str:
     """What was lost and what was done twice: nothing, so many, or not known."""
     if trial.lost == 0 and trial.done_twice == 0:
         return "nothing lost, nothing done twice"
+    if trial.lost is None and trial.done_twice is None:
+        return "not known what was lost or done twice"
     return f"{_count(trial.lost)} lost, {_count(trial.done_twice)} done twice"
 
 
