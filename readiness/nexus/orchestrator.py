@@ -178,9 +178,13 @@ class Orchestrator:
     async def _next(self, role: str, release: str, asked: Any) -> dict[str, Any] | None:
         instance, speaks = asked["instance"], asked["speaks"]
         async with self._deliveries.asking(instance):
+            if self._deliveries.is_past(asked):
+                return None
             given = self._deliveries.again(asked)
-            if given or self._deliveries.is_past(asked):
-                return given
+            if given is not None:
+                lease = given["lease"]
+                if await self._write(lambda db: self._queue.renew(db, lease)):
+                    return given
             endings = self._sharing.endings(role, release, instance)
             delivery, steps = await self._write(
                 lambda db: self._queue.lease(db, role, release, instance, speaks, endings)
