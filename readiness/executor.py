@@ -180,9 +180,12 @@ class Executor:
             raise
         return change
 
-    def lift(self, change: Change) -> None:
-        """Undo a fault and verify it; one that is undone stays so."""
-        self.end(change)
+    def lift(self, *changes: Change) -> None:
+        """Undo faults, in this order, and verify it; those that are lifted at once come first.
+
+        One that something else hides stays unverified (`waits`) until that is undone too.
+        """
+        self._end([change for change in changes if change.verified is None])
 
     def undo_by(self, change: Change, undo: Sequence[Operation]) -> None:
         """Write another undo down for a change in force: what came of it shows a better way back."""
@@ -216,12 +219,14 @@ class Executor:
         if change.verified is None:
             self._end([change])
 
-    def heal(self, tell: Callable[[str], None] = lambda _: None) -> Healed:
+    def heal(self, tell: Callable[[str], None] = lambda _: None, *, only_faults: bool = False) -> Healed:
         """Undo what is open, of this run or of any earlier one; one that fails does not stop the others.
 
         What is only lifted is lifted first, all of it. What this run has failed to undo already is not tried again.
+        `only_faults`: leave what else this run keeps open (a restored environment) as it is.
         """
-        records = [record for record in reversed(self._state.opened()) if record.id not in self._failed]
+        opened = [record for record in reversed(self._state.opened()) if record.id not in self._failed]
+        records = [record for record in opened if record.fault or not only_faults]
         first_failure, mine = len(self.failures), {change.id: change for change in self._open}
         changes = [mine.get(record.id) or _change_of(record) for record in records]
         for record in records:

@@ -90,10 +90,10 @@ class Acting:
         if name:
             kind_of(name)
         wanted = [change for change in reversed(self.executor.open) if not name or change.fault == name]
+        self.executor.lift(*wanted)
         for change in wanted:
-            self.executor.lift(change)
             _LOG.info("lifted: %s (%s)", change.what, change.shown or change.healed_by)
-        failed = [f"{change.what}: {change.problem}" for change in wanted if not change.verified]
+        failed = [f"{change.what}: {change.problem}" for change in wanted if change.verified is False]
         if failed:
             raise Undecidable(f"not undone: {'; '.join(failed)}", "run `readiness heal`")
         return {"lifted": [{"what": one.what, "undo_s": one.undo_s, "shown": one.shown} for one in wanted]}
@@ -112,8 +112,9 @@ class Acting:
             return
         self.ended = True
         try:
-            for change in reversed(self.executor.open):
-                self.executor.lift(change)
+            in_force = self.executor.open[::-1]
+            self.executor.lift(*in_force)
+            for change in in_force:
                 _LOG.info("lifted at the end: %s", change.what)
         finally:
             self.holding.close()
