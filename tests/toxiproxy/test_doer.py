@@ -247,11 +247,11 @@ def test_looking_ends_in_time_where_bytes_only_trickle(doer: Doer, proxied: Prox
 
     def look() -> None:
         with suppress(TargetError):
-            told.extend(doer.ask("felt", {**asked, "expect": effect}) for effect in ("truncated", "reset"))
+            told.append(doer.ask("felt", {**asked, "expect": "truncated"}))
 
     began = time.monotonic()
     looking = threading.Thread(target=look, daemon=True)
     looking.start()
     looking.join(WITHIN_S)
-    assert told == ["", ""]
+    assert told == [""]
     assert time.monotonic() - began >= 2, "it did wait for the bytes"
