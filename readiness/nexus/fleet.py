@@ -68,7 +68,8 @@ def program(settings: Settings, instance: Placed) -> Program:
         "home": str(settings.home),
         "service": instance.service,
         "instance": instance.name,
-        "release": instance.release,
+        # What no deploy replaces must look the same to every deploy, or it would be started anew.
+        "release": settings.initial_release if instance.service in UNRELEASED else instance.release,
     }
     if settings.defects.on("stale-agent") and (instance.service, instance.number) == _PINNED:
         options["release"] = next(iter(RETIRED))
