@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -244,6 +245,63 @@ def test_start_is_the_undo_of_a_stop(deployment: Deployment) -> None:
     assert deployment.work("by the other writer")["status"] == "done"
     deployment.ctl("start", "writer")
     assert deployment.status() == before
+
+
+@pytest.mark.parametrize("service", ["knowledge", "orchestrator"])
+def test_what_is_stored_outlives_a_recreated_service(service: str, deployment: Deployment) -> None:
+    before = deployment.status()
+    known = deployment.work("before it is recreated")
+    counted = json.loads(deployment.ctl("inventory", "--json"))["components"]
+    pid_file = deployment.settings.run / f"{service}-1-r2.3.0.pid"
+    process = pid_file.read_text()
+    deployment.ctl("--as", "read-only", "recreate", service, expect=77)
+    deployment.ctl("recreate", service)
+    assert pid_file.read_text() != process
+    assert deployment.status() == before
+    after = json.loads(deployment.ctl("inventory", "--json"))["components"]
+    assert all(after[name]["count"] >= counted[name]["count"] for name in counted)
+    assert deployment.ended(known["id"])["answer"] == known["answer"]
+
+
+def test_a_tool_is_refused_to_a_role_that_may_not_use_it_whatever_it_claims(deployment: Deployment) -> None:
+    def use(role: str, tool: str, correlation: str, expect: int, level: str = "security") -> None:
+        deployment.ctl("--as", level, "use-tool", role, tool, "--correlation", correlation, expect=expect)
+
+    use("researcher", "search_knowledge", "drill-yes", 0)
+    use("planner", "search_knowledge", "drill-no-1", 77)
+    use("researcher", "read_document", "drill-no-2", 77)
+    use("researcher", "search_knowledge", "drill-operator", 77, level="operator")
+    lines = [line for log in (deployment.home / "log").glob("knowledge-*.log") for line in log.read_text().splitlines()]
+    refused = [json.loads(line) for line in lines if "drill-no-" in line]
+    assert [(one["event"], one["level"]) for one in refused] == [("tool.refused", "WARN")] * 2
+    assert not any("drill-operator" in line for line in lines)
+
+
+def test_a_gateway_that_stops_cuts_nobody_off(deployment: Deployment) -> None:
+    stopped, failed, statuses = threading.Event(), list[str](), list[int]()
+
+    def ask(kept: bool) -> None:
+        limits = httpx.Limits(max_keepalive_connections=1 if kept else 0)
+        with httpx.Client(base_url=deployment.settings.public_url, limits=limits, trust_env=False, timeout=30) as http:
+            while not stopped.wait(0.02):
+                try:
+                    statuses.append(http.get("/v1/ping").status_code)
+                except httpx.TransportError as error:
+                    failed.append(f"{'kept' if kept else 'fresh'}: {error!r}")
+
+    callers = [threading.Thread(target=ask, args=(number % 2 == 0,)) for number in range(6)]
+    for caller in callers:
+        caller.start()
+    try:
+        for _ in range(3):
+            deployment.ctl("stop", "gateway", "gateway-1-r2.3.0")
+            deployment.ctl("start", "gateway")
+    finally:
+        stopped.set()
+        for caller in callers:
+            caller.join()
+    assert failed == []
+    assert set(statuses) <= {200, 429} and len(statuses) > 50
 
 
 def test_scaling_out_and_in_under_load_loses_nothing_and_is_recorded(deployment: Deployment) -> None:
