@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from readiness.drivers.process.cgroups import find_tree, ours
+from readiness.drivers.process import groups
+from readiness.drivers.process.cgroups import Tree, find_tree, ours, writable
 from readiness.errors import Missing, TargetError
 from readiness.target import Lifted, Operation
 from readiness.waiting import eventually
@@ -250,6 +251,39 @@ def test_what_cannot_be_taken_away_says_why_in_one_line(tmp_path: Path) -> None:
         for name, word in (("disk", "file_size"), ("clock", "libfaketime"), ("luck", "luck")):
             reason = worker.target.limits(name)
             assert word in reason and "\n" not in reason
+
+
+@linux
+def test_without_the_right_to_make_groups_the_reason_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with working(tmp_path, IDLE) as worker:
+        for tree, word in ((Tree("cpu", 1, tmp_path, "/"), "right"), (None, "mounted")):
+            monkeypatch.setattr(groups, "find_tree", lambda _, tree=tree: tree)
+            reason = worker.target.limits("cpu")
+            assert word in reason and "\n" not in reason
+            with pytest.raises(Missing, match=word):
+                worker.target.starving(worker.instance, 0.5, "run-7")
+
+
+@linux
+def test_version_2_moves_a_process_there_and_back_again(tmp_path: Path) -> None:
+    """For real wherever version 2 is mounted, with whatever controllers."""
+    lines = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - cgroup2 " in line]
+    if not lines or not writable(Path(lines[0][4])):
+        pytest.skip("no control groups of version 2 that can be written here")
+    tree = Tree("any", 2, Path(lines[0][4]), lines[0][3])
+    with working(tmp_path, IDLE) as worker:
+        pid = worker.process.pid
+        former = tree.group_of(pid)
+        assert former is not None
+        tree.make("/readiness-test-there")
+        try:
+            tree.move([pid], "/readiness-test-there")
+            assert tree.processes("/readiness-test-there") == [pid] and ours(pid) == ["readiness-test-there"]
+        finally:
+            tree.remove("/readiness-test-there", former)
+        assert tree.group_of(pid) == former and not tree.folder("/readiness-test-there").exists()
 
 
 @cgroups
