@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from readiness.attempts import Attempt, MadeUp, attempt
 from readiness.baselines import Baselines
+from readiness.chaos.experiment import Experiment
 from readiness.descriptor import Descriptor, Request, Signal
 from readiness.errors import Missing
 from readiness.evidence.logs import LogMark, LogRecord
@@ -29,6 +30,7 @@ from readiness.procedures import Ran, effect_of
 from readiness.reach import Reach
 from readiness.target import Instance, Target
 from readiness.traffic import Traffic
+from readiness.trials import Control, TrialRun
 from readiness.waiting import Deadline, Pace
 from readiness.web import READING, Answer
 from readiness.workload import Transaction
@@ -301,6 +303,31 @@ class Deployment(Judgement):
         if run.invalid and judged:
             self.undecidable(f"the load run {label} is INVALID: {'; '.join(run.verdict.reasons)}", _VALID)
         return run
+
+    def trial(self, experiment: Experiment, *, rehearse: bool = False, hollow: bool = False) -> TrialRun:
+        """Run an experiment with traffic around it; what it shows is concluded from facts.
+
+        `rehearse`: all but the fault. `hollow`: the fault is announced and not done, so nothing can show it.
+        """
+        self.allow(Mode.DRILL, f"break something ({experiment.title})")
+        return self._facts.trials.run(
+            experiment, self._reach, self.gate.id, self.deadline, rehearse=rehearse, hollow=hollow
+        )
+
+    def control(self, experiment: Experiment) -> Control:
+        """Try an experiment's hypothesis with nothing broken, and against a deployment that is down."""
+        self.allow(Mode.PROBE, "try a hypothesis")
+        return self._facts.trials.control(experiment, self._reach, self.gate.id, self.deadline)
+
+    @property
+    def experiments(self) -> Sequence[Experiment]:
+        """Every experiment that there is for this deployment."""
+        return self._facts.trials.known
+
+    @property
+    def trials(self) -> Mapping[str, TrialRun]:
+        """The experiments that this run has run so far, by name."""
+        return self._facts.trials.done
 
     def load_runs(self) -> list[LoadRun]:
         """Give all load runs of this run so far, INVALID ones too."""

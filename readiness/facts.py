@@ -20,6 +20,7 @@ from readiness.operations import PROCEDURE, Change, Operation
 from readiness.procedures import Ran
 from readiness.reach import Reach
 from readiness.target import attach
+from readiness.trials import Trials
 from readiness.waiting import Deadline, NotInTime, eventually
 
 _READY_S = 120.0
@@ -67,6 +68,7 @@ class SharedFacts:
     executor: Executor
     records: Records
     loads: LoadTests
+    trials: Trials
     _known: dict[str, object] = field(default_factory=dict)
     _markers: list[tuple[Reach, str]] = field(default_factory=list)
     _environment: Change | None = None

@@ -83,6 +83,15 @@ def volume() -> Need:
     return Need("volume", "volume: {items: <number>}", lambda d, _: d.volume is not None)
 
 
+def failure_modes() -> Need:
+    """The ways of failing that the team counts with."""
+    return Need(
+        "failure_modes",
+        'failure_modes: {agent-killed: "an agent dies with work in hand", …}',
+        lambda d, _: bool(d.failure_modes),
+    )
+
+
 def variant(name: str) -> Need:
     """The synthetic transaction of this name (an adapter class may bring it)."""
     return Need(

@@ -9,13 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from readiness.catalogue import all_gates
+from readiness.chaos.check import all_sound
+from readiness.chaos.experiment import Experiment, read_experiment
 from readiness.errors import UsageError
 from readiness.gate import Gate
+from readiness.gates.chaos import experiment_gate
 from readiness.loading import DescriptorFile, load_descriptor
 from readiness.loadtests import locustfile_of, plan_of
 from readiness.model import Finding
 from readiness.policy import EMBEDDED_POLICY, Policy, check_objectives, load_policy
-from readiness.scenario import LoadTest, Scenario, find_scenario
+from readiness.scenario import LoadTest, Scenario, find_experiments, find_scenario, known_experiments
 from readiness.state import State
 
 DEFAULT_SCENARIO = "ci"
@@ -35,6 +38,8 @@ class Plan:
     armed: str | None = None
     root: Path = Path()
     """Where the files that a scenario names are looked for."""
+    experiments: tuple[Experiment, ...] = ()
+    """The scenario's experiments, and after them all others that can be had by name."""
 
     @property
     def loadtests(self) -> dict[str, LoadTest]:
@@ -68,9 +73,14 @@ class Plan:
 def make_plan(options: Mapping[str, str | None], root: Path) -> Plan:
     """Read scenario, descriptor and policy; paths are relative to `root`; a mistake is a UsageError."""
     scenario = find_scenario(options.get("scenario") or DEFAULT_SCENARIO, root)
-    gates = all_gates()
-    infos = [gate.info for gate in gates]
-    chosen = {info.id for info in scenario.choose(infos)}
+    entries = find_experiments(scenario, root)
+    experiments = all_sound(list(entries), gate=True)
+    chosen = {info.id for info in scenario.choose([gate.info for gate in all_gates()])}
+    gates = [gate for gate in all_gates() if gate.info.id in chosen]
+    for experiment in experiments:
+        entry = entries[experiment.path]
+        gates.append(experiment_gate(experiment, rehearse=entry.rehearse, hollow=entry.hollow))
+    infos = [*(gate.info for gate in all_gates()), *(gate.info for gate in gates if gate.info.id not in chosen)]
     named, policy = options.get("deployment"), options.get("policy")
     if policy and not named:
         raise UsageError(f"{policy}: the embedded deployment has its own policy; add --readiness-deployment FILE")
@@ -79,12 +89,13 @@ def make_plan(options: Mapping[str, str | None], root: Path) -> Plan:
         check_objectives(file, infos)
     plan = Plan(
         scenario=scenario,
-        gates=_ordered(scenario, [gate for gate in gates if gate.info.id in chosen], file),
+        gates=_ordered(scenario, gates, file),
         reports=root / (options.get("reports") or DEFAULT_REPORTS),
         file=file,
         policy=load_policy(root / policy, descriptor=file, gates=infos) if policy else EMBEDDED_POLICY,
         armed=options.get("arm"),
         root=root,
+        experiments=(*experiments, *_others(experiments, root)),
     )
     _check_loadtests(plan)
     _check_armed(plan)
@@ -105,6 +116,11 @@ def _ordered(scenario: Scenario, gates: Sequence[Gate], file: DescriptorFile | N
         return -age_s, -gate.info.risk.weight, not gate.info.blocking
 
     return tuple(sorted(gates, key=urgency))
+
+
+def _others(experiments: Sequence[Experiment], root: Path) -> list[Experiment]:
+    mine = {experiment.path for experiment in experiments}
+    return [read_experiment(path) for path in known_experiments(root).values() if path not in mine]
 
 
 def _evidence(gate: Gate, file: DescriptorFile | None, now: datetime) -> Finding | None:

@@ -80,7 +80,12 @@ class Run:
         limits = Limits(plan.policy, descriptor.objectives, infos, at, descriptor.name)
         parts = (file, target, credentials, history, state, self._redactor, limits, folder, folder.name, progress)
         self._session = session = Session(
-            *parts, owns_deployment=plan.file is None, loadtests=plan.loadtests, root=plan.root
+            *parts,
+            owns_deployment=plan.file is None,
+            loadtests=plan.loadtests,
+            root=plan.root,
+            experiments=plan.experiments,
+            armed=plan.armed == descriptor.name,
         )
         if any(gate.info.mode is Mode.DRILL for gate in selected):
             self._watch(file, session)

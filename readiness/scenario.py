@@ -65,6 +65,8 @@ class ExperimentEntry(Part):
     """A name in experiments/ (`agent-killed`), a glob of names (`provider-*`), or the path of a file of one's own."""
     rehearse: bool = False
     """Everything but the fault itself: what it would take is tried, and the verdict is UNKNOWN."""
+    hollow: bool = False
+    """Proves the gate itself: the fault is announced and not done, so that nothing shows it and nothing may pass."""
 
 
 Experiments = list[
@@ -160,16 +162,16 @@ def data_folders(kind: str, root: Path) -> list[Path]:
     return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
 
 
-def find_experiments(scenario: Scenario, root: Path) -> dict[Path, bool]:
-    """Return the experiment files of a scenario, each with whether it is only rehearsed; a wrong name is an error."""
+def find_experiments(scenario: Scenario, root: Path) -> dict[Path, ExperimentEntry]:
+    """Return the experiment files of a scenario, each with how it is to run; a wrong name is an error."""
     known = known_experiments(root)
-    found: dict[Path, bool] = {}
+    found: dict[Path, ExperimentEntry] = {}
     for entry in scenario.experiments:
         if _is_path(entry.file):
             path = root / entry.file
             if not path.is_file():
                 raise UsageError(f"scenario {scenario.name}: experiments: {shown(entry.file)}: no such file")
-            found[path] = entry.rehearse
+            found[path] = entry
             continue
         named = [name for name in known if fnmatchcase(name, entry.file)]
         if not named:
@@ -177,7 +179,7 @@ def find_experiments(scenario: Scenario, root: Path) -> dict[Path, bool]:
             raise UsageError(
                 f"scenario {scenario.name}: experiments: {shown(entry.file)} is none of experiments/{near}"
             )
-        found |= {known[name]: entry.rehearse for name in named}
+        found |= {known[name]: entry for name in named}
     return found
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from readiness.chaos.experiment import Experiment
 from readiness.chaos.servers import servers_of
 from readiness.credentials import Credentials
 from readiness.deployment import Deployment
@@ -22,6 +23,7 @@ from readiness.redaction import Redactor
 from readiness.scenario import LoadTest
 from readiness.state import State
 from readiness.target import Target
+from readiness.trials import Trials
 from readiness.waiting import Deadline
 
 
@@ -43,6 +45,8 @@ class Session:
         owns_deployment: bool = False,
         loadtests: Mapping[str, LoadTest] | None = None,
         root: Path | None = None,
+        experiments: Sequence[Experiment] = (),
+        armed: bool = False,
     ) -> None:
         self.reach = Reach.of(file, target, credentials, redactor, run_id)
         self.owns_deployment = owns_deployment
@@ -54,13 +58,17 @@ class Session:
             self.reach.procedures,
             lambda deadline: take_digest(self.reach, deadline),
             doers=servers_of(file.descriptor)[0],
+            armed=armed,
             state=state,
             history=history,
             ledger=Ledger(folder, redactor),
             run_id=run_id,
         )
         self._facts = SharedFacts(
-            self.executor, self._records, LoadTests(loadtests or {}, root or Path(), self._records)
+            self.executor,
+            self._records,
+            LoadTests(loadtests or {}, root or Path(), self._records),
+            Trials(self.executor, self._records, state, armed, experiments),
         )
 
     def deployment(self, gate: GateInfo, deadline: Deadline) -> Deployment:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +15,6 @@ from pydantic import Field, field_validator
 
 from readiness.chaos.windows import promises
 from readiness.descriptor import Duration, Part, Rate
-from readiness.errors import UsageError
 from readiness.loading.documents import Document, Place, Problem, read_document, refusal
 
 OURS = "readiness.chaos.actions"
@@ -68,6 +69,11 @@ class Experiment:
         return self.path.stem
 
     @property
+    def sha256(self) -> str:
+        """The digest of what stands in the file."""
+        return hashlib.sha256(json.dumps(self.document.data, sort_keys=True, default=str).encode()).hexdigest()
+
+    @property
     def title(self) -> str:
         """Its title, else its name."""
         return str(self.document.data.get("title") or self.name)
@@ -101,18 +107,6 @@ def read_experiment(path: Path) -> Experiment:
         except ValueError:  # the check tells what is wrong with it
             trial = None
     return Experiment(path, document, trial)
-
-
-def find_experiments(patterns: list[str], folder: Path) -> list[Path]:
-    """Give the files that names, globs of names or paths stand for; one that stands for none is a UsageError."""
-    found: list[Path] = []
-    for pattern in patterns:
-        given = Path(pattern)
-        paths = [given] if given.suffix in {".yaml", ".yml", ".json"} else sorted(folder.glob(f"{pattern}.yaml"))
-        if not paths:
-            raise UsageError(f"no experiment {pattern!r} in {folder}; give a name, a glob of names or a path")
-        found += [path for path in paths if path not in found]
-    return found
 
 
 def activities(data: dict[str, Any], *sections: str) -> Iterator[tuple[Place, dict[str, Any]]]:

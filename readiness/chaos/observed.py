@@ -18,7 +18,8 @@ def history_of(transactions: Iterable[Transaction], descriptor: Descriptor) -> l
     """The history of some transactions, each under its marker.
 
     What they came to is read from their results by `workload.accounts`; a field inside a list (`tasks.attempts`) is
-    summed. An answer is expected to contain what the variant's `expect` says of the field `accounts.answer`.
+    summed. An answer is expected to contain what the variant's `expect` says of the field `accounts.answer`, and what
+    the right answer to a known question contains.
     """
     return [event for one in transactions for event in _events(one, descriptor)]
 
@@ -44,7 +45,8 @@ def _events(one: Transaction, descriptor: Descriptor) -> Iterator[Event]:
     spec = getattr(descriptor.workload, one.variant, None)
     variant = spec if isinstance(spec, Variant) else None
     ended_at = one.ended_at or one.started_at
-    yield _handed_in(one, variant, descriptor.workload.accounts)
+    known = {golden.question: golden.expect for golden in descriptor.golden}.get(one.values.get("question", ""))
+    yield _handed_in(one, variant, descriptor, known)
     if one.outcome in ("refused", "error"):
         yield Event(one.marker, Kind.REFUSED if one.outcome == "refused" else Kind.ERROR, ended_at)
     elif one.accepted:
@@ -52,7 +54,8 @@ def _events(one: Transaction, descriptor: Descriptor) -> Iterator[Event]:
         yield _looked(one, variant, descriptor.workload.accounts)
 
 
-def _handed_in(one: Transaction, variant: Variant | None, accounts: Accounts) -> Event:
+def _handed_in(one: Transaction, variant: Variant | None, descriptor: Descriptor, known: str | None) -> Event:
+    accounts, header = descriptor.workload.accounts, descriptor.workload.correlation
     template = variant.expect.get(accounts.answer) if variant and accounts.answer else None
     once = variant.once.get(accounts.effects, 1) if variant and accounts.effects else 1
     return Event(
@@ -61,9 +64,10 @@ def _handed_in(one: Transaction, variant: Variant | None, accounts: Accounts) ->
         one.started_at,
         within_s=variant.within.total_seconds() if variant else WITHIN_S,
         marker=one.marker if template is not None and "{marker}" in template else None,
-        expected=() if template is None else (fill(template, one.values),),
+        expected=(*(() if template is None else (fill(template, one.values),)), *((known,) if known else ())),
         effects_meant=once,
-        correlation=one.correlation,
+        # Without a header for it no id was handed in, whatever the transaction was meant to carry.
+        correlation=one.correlation if header else None,
     )
 
 

@@ -145,7 +145,7 @@ class Loaded(Deployment):
         loads = _Loads({test["profile"]: LoadTest.model_validate(test) for test in scene.loadtests}, folder, records)
         loads.stage = self
         self._reach = cast("Any", SimpleNamespace(file=file, target=self))
-        self._facts = SharedFacts(cast("Any", None), records, loads)
+        self._facts = SharedFacts(cast("Any", None), records, loads, cast("Any", None))
         self.fleet = [self._replica(service, n) for service in ("front", "worker") for n in (1, 2)]
         self.held, self.sent, self.log = 0, 0, list[Transaction]()
         self.ran: list[str] = []
