@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from readiness.chaos.windows import Window
 from readiness.score.confidence import LEVEL
 from readiness.units import format_duration
 from readiness.workload import Transaction
@@ -107,6 +108,18 @@ def recovered(
         bad_later=0 if began is None else good[began:].count(False),
         watched_s=since_s(watched_until),
         limit_s=limit_s,
+    )
+
+
+def windows_of(
+    began_at: datetime, fault_at: datetime, lifted_at: datetime, ended_at: datetime, recovery: RecoveryInterval
+) -> tuple[Window, ...]:
+    """The windows of a trial: what is promised of `after` counts from the recovery on, where there is one."""
+    recovered_at = lifted_at + timedelta(seconds=recovery.row_began_s or 0.0)
+    return (
+        Window("before", began_at, fault_at),
+        Window("fault", fault_at, lifted_at),
+        Window("after", recovered_at, max(recovered_at, ended_at)),
     )
 
 

@@ -1,11 +1,13 @@
 """The stretch of a fault beside the calm before it and the time after it, from the traffic of one run.
 
-What was under way at any time of the fault belongs to it; `before` ended before it began, `after` was handed in after
-it was lifted. Shares carry one-sided 95 % Clopper-Pearson bounds (readiness.score.confidence), and a promise on a
-quantile is one on a share: p95 <= 2 s says that at least 95 % take at most 2 s (the distribution-free interval of a
-quantile: W. J. Conover, Practical Nonparametric Statistics, section 3.2). The difference of two shares has Newcombe's
-hybrid score interval (R. G. Newcombe, Statistics in Medicine 17 (1998), 873-890, method 10), and that of two medians a
-percentile bootstrap (B. Efron, Annals of Statistics 7 (1979), 1-26).
+What was under way at any time of the fault belongs to it; `before` ended before it began, `after` was handed in once
+the window `after` had begun, which may be later than the lifting: the time between is the recovery's.
+
+Shares carry one-sided 95 % Clopper-Pearson bounds (readiness.score.confidence), and a promise on a quantile is one on a
+share: p95 <= 2 s says that at least 95 % take at most 2 s (the distribution-free interval of a quantile: W. J. Conover,
+Practical Nonparametric Statistics, section 3.2). The difference of two shares has Newcombe's hybrid score interval
+(R. G. Newcombe, Statistics in Medicine 17 (1998), 873-890, method 10), and that of two quantiles a percentile bootstrap
+(B. Efron, Annals of Statistics 7 (1979), 1-26).
 """
 
 from __future__ import annotations
@@ -114,9 +116,12 @@ def figures(transactions: Sequence[Transaction], windows: Sequence[Window]) -> d
     if not faults:
         return {}
     from_, to = min(window.began_at for window in faults), max(window.ended_at for window in faults)
+    after = min((window.began_at for window in windows if window.name == "after"), default=to)
     kept: dict[WindowName, list[Transaction]] = {name: [] for name in NAMES}
     for one in transactions:
-        kept[_window(one, from_, to)].append(one)
+        name = _window(one, from_, to)
+        if name != "after" or one.started_at >= after:
+            kept[name].append(one)
     return {name: _figures(name, seen) for name, seen in kept.items()}
 
 

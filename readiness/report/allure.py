@@ -23,6 +23,7 @@ from allure_commons.utils import md5
 from attr import asdict
 
 from readiness.model import Breach, Evidence, Measurement, Risk
+from readiness.report.allure_environment import environment, executor
 from readiness.report.chaos_record import Trial
 from readiness.report.document import document
 from readiness.report.entries import Entry, entries
@@ -66,8 +67,8 @@ def write(run: RunRecord, card: Scorecard, folder: Path) -> None:
     for breach in run.breaches:
         writer.put(writer.breach_result(breach))
     writer.put_globals(card)
-    write_text(results / "environment.properties", _environment(run, card))
-    write_json(results / "executor.json", _executor(run))
+    write_text(results / "environment.properties", environment(run, card))
+    write_json(results / "executor.json", executor(run))
     write_json(results / "categories.json", CATEGORIES)
 
 
@@ -271,40 +272,6 @@ def _description(entry: Entry) -> str:
     gate = entry.gate
     parts = [gate.summary, gate.why, gate.measures, f"Red when: {gate.red}" if gate.red else "", gate.mend]
     return "\n\n".join(part for part in parts if part)
-
-
-def _environment(run: RunRecord, card: Scorecard) -> str:
-    """Java properties: the decision and what was judged, so that it stands on the report's first page."""
-    deployment = run.deployment
-    rows: dict[str, object] = {
-        "decision": card.decision.value,
-        "scope": str(card.scope),
-        "proven": f"{card.proven:.4f}",
-        "possible": f"{card.possible:.4f}",
-        "deployment": deployment.name,
-        "environment": deployment.environment,
-        "pattern": deployment.pattern,
-        "driver": deployment.driver,
-        **{f"release.{name}": release for name, release in deployment.releases.items()},
-        **{f"machine.{name}": value for name, value in run.environment.items()},
-        "product_version": run.product_version,
-    }
-    return "".join(f"{_escaped(name, key=True)} = {_escaped(str(value))}\n" for name, value in rows.items())
-
-
-def _escaped(text: str, key: bool = False) -> str:
-    """Text of a properties file: one line, and in a name no separator either."""
-    kept = text.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-    return "".join(f"\\{c}" if c in " :=#!" else c for c in kept) if key else kept
-
-
-def _executor(run: RunRecord) -> dict[str, str]:
-    return {
-        "name": "readiness",
-        "type": "readiness",
-        "buildName": run.run_id,
-        "reportName": f"Readiness of {run.deployment.name}: {run.scenario.name}",
-    }
 
 
 def _digest(*parts: str) -> str:

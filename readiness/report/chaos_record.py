@@ -146,7 +146,7 @@ class ChaosSummary:
     def link(self) -> str:
         """The journal as a relative link; empty where it lies outside the run's own folders."""
         parts = PurePosixPath(self.journal).parts
-        inside = len(parts) > 1 and parts[0] in ("chaos", "evidence") and ".." not in parts
+        inside = len(parts) > 1 and parts[0] in ("chaos", "evidence", "journals") and ".." not in parts
         return "/".join(parts) if inside else ""
 
 

@@ -21,7 +21,7 @@ from readiness.chaos.invariants import (
 from readiness.chaos.observed import accounted, history_of
 from readiness.descriptor import Descriptor
 from readiness.descriptor.chaos import Accounts, Bounds
-from readiness.descriptor.workload import Request, ResultAt, Variant, WorkloadSpec
+from readiness.descriptor.workload import Correlation, Golden, Request, ResultAt, Variant, WorkloadSpec
 from readiness.workload import Transaction
 from tests.chaos.trials import at
 
@@ -36,7 +36,12 @@ ACCOUNTS = Accounts(
     effects="parcels", steps="stations.tries", tokens="tokens", answer="note.text", correlation="reference"
 )
 DESCRIPTOR = Descriptor.model_construct(
-    workload=WorkloadSpec(ok=VARIANT, accounts=ACCOUNTS, bounds=Bounds(steps=4, tokens=100))
+    workload=WorkloadSpec(
+        ok=VARIANT,
+        accounts=ACCOUNTS,
+        bounds=Bounds(steps=4, tokens=100),
+        correlation=Correlation(request_header="X-Ref"),
+    )
 )
 RESULT: dict[str, Any] = {
     "state": "sent",
@@ -103,6 +108,18 @@ def test_pending_is_lost_and_an_error_is_unknown() -> None:
     assert False not in holds(error, DONE).values()
     assert history_of([error], DESCRIPTOR)[-1].kind is Kind.ERROR
     assert history_of([replace(error, outcome="refused")], DESCRIPTOR)[-1].kind is Kind.REFUSED
+
+
+def test_an_id_that_no_header_carried_is_not_missed() -> None:
+    silent = DESCRIPTOR.model_copy(update={"workload": DESCRIPTOR.workload.model_copy(update={"correlation": None})})
+    assert history_of([DONE], silent)[0].correlation is None
+
+
+def test_the_right_answer_to_a_known_question_is_expected() -> None:
+    known = DESCRIPTOR.model_copy(update={"golden": [Golden(question="where is it?", expect="on its way")]})
+    asked = replace(DONE, values={"marker": "m-1", "question": "where is it?"})
+    assert history_of([asked], known)[0].expected == ("parcel for m-1", "on its way")
+    assert history_of([DONE], known)[0].expected == ("parcel for m-1",)
 
 
 def test_lists_are_summed_and_what_is_no_number_is_none() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from readiness.chaos.recovering import RecoveryInterval, in_a_row, recovered
+from readiness.chaos.recovering import RecoveryInterval, in_a_row, recovered, windows_of
 from readiness.workload import Transaction
 from tests.chaos.trials import at, sent, stretch
 
@@ -74,6 +74,18 @@ def test_a_slow_answer_is_no_normal_one_where_that_is_asked_for() -> None:
     traffic = [*stretch(40, 45, took_s=3), *stretch(45, 60)]
     assert recovered(traffic, at(40), at(60)).row_began_s == 0
     assert recovered(traffic, at(40), at(60), slow_s=1).row_began_s == 5
+
+
+def test_the_window_after_begins_where_the_row_does() -> None:
+    one = found(stretch(40, 60, bad=range(40, 44)))
+    windows = windows_of(at(0), at(20), at(40), at(60), one)
+    assert [(window.name, window.began_at, window.ended_at) for window in windows] == [
+        ("before", at(0), at(20)),
+        ("fault", at(20), at(40)),
+        ("after", at(44), at(60)),
+    ]
+    never = windows_of(at(0), at(20), at(40), at(60), found(stretch(40, 60, bad=range(40, 60))))
+    assert never[2].began_at == at(40)
 
 
 def test_a_relapse_is_told() -> None:

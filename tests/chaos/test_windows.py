@@ -41,6 +41,12 @@ def test_several_faults_are_one_disturbed_stretch() -> None:
     assert figures([sent(25)], windows)["fault"].sent == 1
 
 
+def test_what_was_sent_while_it_recovered_is_the_recoverys() -> None:
+    windows = (*WINDOWS[:2], Window("after", at(44), at(60)))
+    seen = figures(stretch(0, 60, bad=range(40, 44)), windows)
+    assert [(one.sent, one.bad) for one in seen.values()] == [(40, 0), (40, 0), (32, 0)]
+
+
 def test_a_trial_without_a_fault_window_has_no_figures() -> None:
     assert figures(stretch(0, 60), WINDOWS[:1]) == {}
 
