@@ -129,7 +129,10 @@ class Traffic:
             self._sent.append(self._threads.submit(self._one, next(self._questions)))
 
     def _one(self, question: str | None) -> Transaction:
-        submitted = self._workload.submit(self._variant, question=question, deadline=self._deadline)
+        marker = self._workload.marker()
+        submitted = self._workload.submit(
+            self._variant, marker=marker, correlation=marker, question=question, deadline=self._deadline
+        )
         return self._workload.finish(submitted, self._deadline, self._abandoned)
 
     def _raise_ours(self) -> None:

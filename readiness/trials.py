@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from readiness.chaos.experiment import Experiment, Trial
@@ -15,7 +15,7 @@ from readiness.chaos.invariants import check
 from readiness.chaos.journal import Journal
 from readiness.chaos.observed import history_of
 from readiness.chaos.orders import Orders
-from readiness.chaos.recovering import RecoveryInterval, recovered
+from readiness.chaos.recovering import RecoveryInterval, recovered, windows_of
 from readiness.chaos.runner import JOURNALS, HypothesisAlone, hypothesis_alone, hypothesis_when_down, run_child
 from readiness.chaos.telling import told
 from readiness.chaos.verdict import FaultFacts, TrialFacts, TrialVerdict, verdict
@@ -102,6 +102,7 @@ class Trials:
             vacuity = down.result()
         descriptor = reach.file.descriptor
         bounds = descriptor.workload.bounds.model_dump()
+        recovery = self._recovery(trial, sent, course, ended_at)
         facts = TrialFacts(
             experiment.name,
             journal.hypothesis_before,
@@ -111,10 +112,10 @@ class Trials:
             activities_failed=_failed(journal),
             faults=tuple(course.faults),
             transactions=sent,
-            windows=course.windows(ended_at),
+            windows=course.windows(ended_at, recovery),
             promises=promises(trial.promises),
             invariants=check(history_of(sent, descriptor), bounds),
-            recovery=self._recovery(trial, sent, course, ended_at),
+            recovery=recovery,
         )
         run = TrialRun(experiment, facts, verdict(facts), journal)
         self.done[experiment.name] = run
@@ -226,16 +227,12 @@ class _Course:
                 undo_s=data.get("undo_s"),
             )
 
-    def windows(self, ended_at: datetime) -> tuple[Window, ...]:
-        """The calm before, each fault, and the time after the last of them."""
-        if not self._faults or self.lifted_at is None:
+    def windows(self, ended_at: datetime, recovery: RecoveryInterval | None) -> tuple[Window, ...]:
+        """The calm before, the faults, and the time after the recovery from the last of them."""
+        if not self._faults or self.lifted_at is None or recovery is None:
             return ()
         first = min(one.opened_at for one in self._faults.values())
-        faults = [
-            Window("fault", one.opened_at, one.undone_at or one.closed_at or ended_at) for one in self._faults.values()
-        ]
-        before = Window("before", min(self._began_at, first - timedelta(milliseconds=1)), first)
-        return (before, *faults, Window("after", self.lifted_at, max(ended_at, self.lifted_at)))
+        return windows_of(self._began_at, first, self.lifted_at, ended_at, recovery)
 
 
 def _failed(journal: Journal) -> tuple[str, ...]:
