@@ -29,6 +29,7 @@ from chaoslib.secret import load_secrets  # type: ignore[import-untyped]
 from readiness.chaos.acting import Acting, under
 from readiness.chaos.experiment import read_experiment
 from readiness.chaos.holding import end_in_order, hold
+from readiness.chaos.journal import one_line
 from readiness.chaos.orders import Orders
 from readiness.chaos.relaying import Relay, RelayedHistory, Telling, plainly
 from readiness.errors import ReadinessError
@@ -117,7 +118,7 @@ def _try_hypothesis(data: dict[str, Any], relay: Relay, acting: Acting) -> int:
             state = run_steady_state_hypothesis(alone, configuration, secrets, None, EventHandlerRegistry())
             met = bool(state and state["steady_state_met"])
             failed = [one.get("exception") for one in (state or {}).get("probes", []) if one.get("exception")]
-            text = "".join(failed[-1]).strip() if failed else ""
+            text = one_line(failed[-1]) if failed else ""
         except Exception as error:  # a tolerance that raises does not hold
             text = _told(error)
         relay.tell("probe", name=probe.get("name") or probe.get("ref"), met=met, error=text)

@@ -113,9 +113,9 @@ def journal_of(
 
 
 def one_line(exception: Sequence[str] | str | None) -> str:
-    """Give the last line of an exception as the library notes it, without the library's own wrapping."""
-    lines = [exception] if isinstance(exception, str) else list(exception or [])
-    text = " ".join("".join(lines).split())
+    """Give the exception itself as one line: of what the library notes, the last, without the library's wrapping."""
+    parts = [exception] if isinstance(exception, str) else list(exception or [])
+    text = " ".join(parts[-1].split()) if parts else ""
     while text.startswith(_PREFIX):
         text = text.removeprefix(_PREFIX)
     return text

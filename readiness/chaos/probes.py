@@ -52,7 +52,7 @@ def services_ready(part: str = "", within_s: float = 10.0) -> bool:
 
     def look(acting: Acting) -> bool:
         services = acting.field.services(part) if part else list(acting.file.descriptor.services)
-        deadline = Deadline.after(within_s)
+        deadline = Deadline.after(0.0 if acting.orders.down else within_s)
         try:
             return eventually(
                 lambda: all(acting.reach.all_ready(name, deadline) for name in services), within=deadline, every_s=0.2
