@@ -77,7 +77,7 @@ SWITCHED = {
     "lease-role-not-bound": "the tools believe the role that stands in the request, before that of the lease",
     "task-dies-with-agent": "a task whose agent is lost stays leased to it: the sweep was written for lost workflows",
     "stale-lease-accepted": "a report is taken by the task that its lease once was for, whoever has that task by now",
-    "report-repeats-effect": "a report that comes again, because its answer was lost, is worked off again",
+    "report-repeats-effect": "the last report of a workflow makes its effect as often as it comes, be it for a lost answer",
     "duplicates-not-recognised": "an order that arrives twice is told apart by its arrival, and done twice",
     "order-assumed": "a report sent before the last that arrived is taken for an old one: it ends its task, no more",
     "poison-retried-forever": "a message that cannot be read goes back to the queue at once, and is never counted",

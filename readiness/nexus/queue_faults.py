@@ -43,7 +43,8 @@ class QueueFaults:
         """Tells whether a report is worked off although its task has ended, or is somebody else's."""
         if row["lease_token"] != token:
             return True
-        return bool(row["status"] == "done" and self._on("report-repeats-effect"))
+        ended = row["status"] == "done" and row["role"] == AGENT_ROLES[-1]
+        return bool(ended and self._on("report-repeats-effect"))
 
     def taken_for_old(self, sent_at: float) -> bool:
         """Tells whether a report is thought to have been overtaken by what followed from it."""
