@@ -282,7 +282,8 @@ class Executor:
 
     def _undone(self, change: Change) -> None:
         with contextlib.suppress(OSError):  # a full disk must not stop an undo
-            self._ledger.write("undone", {"id": change.id, "undo_s": change.undo_s, "detail": change.shown})
+            seen = {"undone_at": change.undone_at, "undo_s": change.undo_s, "detail": change.shown}
+            self._ledger.write("undone", {"id": change.id, **seen})
 
     def _closed(self, change: Change) -> None:
         change.verified = not change.problem

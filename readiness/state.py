@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -136,7 +137,7 @@ class State:
     def holder(self) -> Holder | None:
         """Return who is written down as the holder, whether live or not."""
         record = self._load(self.folder / "lease.json")
-        return None if record is None else _read(TypeAdapter(Holder), record, self.folder / "lease.json")
+        return None if record is None else _read(_adapter(Holder), record, self.folder / "lease.json")
 
     def busy(self, holder: Holder | None, what: str) -> Busy:
         """Return the one line that says who holds the deployment and what to do."""
@@ -167,7 +168,7 @@ class State:
     def opened(self) -> list[OpenUndo]:
         """Return the open undos, oldest first; one that cannot be read is a UsageError, never left out."""
         paths = sorted((self.folder / "undos").glob("[!.]*.json"))
-        adapter = TypeAdapter(OpenUndo)
+        adapter = _adapter(OpenUndo)
         undos = [_read(adapter, record, path) for path in paths if (record := self._load(path)) is not None]
         return sorted(undos, key=lambda undo: (undo.opened_at, undo.id))
 
@@ -254,6 +255,12 @@ class State:
         if not isinstance(record, dict):
             raise UsageError(f"{path}: cannot be read; look what is in it, and remove it when nothing is open any more")
         return record
+
+
+@cache
+def _adapter(kind: type[Record]) -> TypeAdapter[Record]:
+    """Make it once: that takes longer than most undos."""
+    return TypeAdapter(kind)
 
 
 def _read(adapter: TypeAdapter[Record], record: dict[str, Any], path: Path) -> Record:

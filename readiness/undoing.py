@@ -52,10 +52,13 @@ class Undoing:
             self._operate(change, tries=1)
         for change in lifted:
             self._see(change, LIFTED_S)
+        for change in lifted:
+            self._tell(change)
         for change in lifted:  # only now, since trying again takes seconds that the others would have to wait
             if change.problem:
                 self._operate(change, tries=_TRIES)
                 self._see(change, LIFTED_S)
+                self._tell(change)
         rest = [change for change in changes if not change.lifted]
         now = self._state_now() if any(change.before for change in rest) else None
         for change in rest:
@@ -64,6 +67,7 @@ class Undoing:
             else:
                 self._operate(change, tries=_TRIES)
                 self._see(change, VERIFY_S)
+                self._tell(change)
         return self._compare(changes, now, alone)
 
     def _over(self, change: Change, changes: Sequence[Change], now: Digest | None, alone: bool) -> bool:
@@ -113,7 +117,10 @@ class Undoing:
             change.problem = f"nothing shows that it is over: {error}"
             return
         change.undone_at, change.undo_s = datetime.now(UTC), round(time.monotonic() - change.undo_began_s, 4)
-        self._undone(change)
+
+    def _tell(self, change: Change) -> None:
+        if change.shown:
+            self._undone(change)
 
     def _compare(self, changes: Sequence[Change], now: Digest | None, alone: bool) -> Digest | None:
         """Hold the state against the one before; what is not back keeps its problem."""
