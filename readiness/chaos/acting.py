@@ -159,18 +159,18 @@ class Acting:
 
 def under(orders: Orders, history: History | None = None, redactor: Redactor | None = None) -> Acting:
     """Act under a run's orders: its lease must be the one in force, and its ledger is the one that is written."""
-    file, closed = load_descriptor(Path(orders.descriptor)), ClosedPort()
-    if orders.down:
-        file = twin_that_is_down(file, closed.number)
-    redactor = redactor or Redactor()
-    credentials = Credentials.load(file, redactor)
-    folder = Path(orders.folder)
-    history = history or History.create(folder / "acting" / f"{orders.run_id}-{orders.gate}", redactor)
-    acting = Acting(file, orders, history, redactor, credentials)
-    acting.holding.callback(closed.close)
-    holder = acting.state.holder()
+    file = load_descriptor(Path(orders.descriptor))
+    holder = State(file.resolve(file.descriptor.state), file.descriptor.name).holder()
     if not orders.down and (holder is None or holder.token != orders.token):
         raise UsageError(f"{file.descriptor.name}: the run that ordered this does not hold the deployment any more")
+    redactor = redactor or Redactor()
+    credentials = Credentials.load(file, redactor)
+    history = history or History.create(Path(orders.folder) / "acting" / f"{orders.run_id}-{orders.gate}", redactor)
+    closed = ClosedPort() if orders.down else None
+    acting = Acting(twin_that_is_down(file, closed.number) if closed else file, orders, history, redactor, credentials)
+    acting.holding.callback(history.close)
+    if closed is not None:
+        acting.holding.callback(closed.close)
     acting.executor.heals_otherwise = "reaper"
     return acting
 
