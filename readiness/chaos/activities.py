@@ -76,6 +76,15 @@ def dry(data: dict[str, Any]) -> Found:
             yield (*place, "dry"), f"{text}, and use `chaos run --dry` or `rehearse: true` of a scenario"
 
 
+def runtime(data: dict[str, Any]) -> Found:
+    """Look at when the hypothesis is tried: the probes of this package are for before and after, in the main thread."""
+    strategy = _mapping(_mapping(data.get("runtime")).get("hypothesis")).get("strategy", "default")
+    ours = any(provider_of(one).get("module") == OUR_PROBES for _, one in activities(data, "hypothesis"))
+    if strategy != "default" and ours:
+        told = "the probes are tried before and after the method; take the strategy away"
+        yield ("runtime", "hypothesis", "strategy"), f"{shown(strategy)}: {told}, and promise what holds during it"
+
+
 def _function(place: Place, provider: dict[str, Any]) -> Found:
     module_name, name = provider.get("module"), provider.get("func")
     if not isinstance(module_name, str) or not isinstance(name, str):

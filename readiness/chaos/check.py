@@ -11,7 +11,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
-from readiness.chaos.activities import dry, functions, references, undos, variables
+from readiness.chaos.activities import dry, functions, references, runtime, undos, variables
 from readiness.chaos.experiment import Experiment, Trial, activities, extension_place, provider_of, read_experiment
 from readiness.chaos.schema import ExperimentKeys
 from readiness.chaos.tolerances import hypotheses
@@ -36,7 +36,7 @@ def problems(experiment: Experiment, *, gate: bool = False) -> list[Problem]:
     document, data = experiment.document, experiment.data
     found = [*_keys(data), *_extension(data, gate), *_twice_read(document)]
     if not any(len(place) <= 1 and "is not allowed" in text for place, text in found):
-        for part in (functions, references, variables, undos, dry, hypotheses):
+        for part in (functions, references, variables, undos, dry, runtime, hypotheses):
             found += part(data)
     if gate:
         found += _faults(data)

@@ -95,6 +95,12 @@ BROKEN = {
     "a fault beside the main thread": ('pauses: {after: "${seconds}"}', "background: true", 18, "main thread"),
     "a timeout": ('pauses: {after: "${seconds}"}', "timeout: 3", 18, "not enforced"),
     "a negative pause": ('"${seconds}"', "-1", 18, "method.0.pauses.after"),
+    "a strategy": (
+        "tags: [agents]",
+        "runtime: {hypothesis: {strategy: continuously}}",
+        3,
+        "before and after the method",
+    ),
     "a reference": (
         "- type: action\n    name: lift whatever is in force still\n    provider: {type: python, "
         "module: readiness.chaos.actions, func: lift}",

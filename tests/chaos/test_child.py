@@ -112,15 +112,11 @@ def test_the_parent_owns_the_deadline(deployment: Paper, tmp_path: Path) -> None
     there = tmp_path / "pid"
     healed: list[bool] = []
 
-    def begun(event: Any) -> None:
-        del event
-
     experiment = deployment.experiment(data(activity("hangs", arguments={"path": str(there)})))
     journal = run_child(
         experiment,
         deployment.orders,
         deadline=Deadline.after(WITHIN_S),
-        on_event=begun,
         stop=lambda: "the promise was broken" if there.exists() and there.read_text().strip() else "",
         heal=lambda: healed.append(True),
     )
