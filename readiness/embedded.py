@@ -62,7 +62,9 @@ class Embedded:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._own(folder)
         lines: list[str] = []
-        self._starting = process = _spawn((*self._command, "up", "--dir", str(folder / HOME)), folder)
+        # Through proxies, so that experiments can break what is between its services.
+        argv = (*self._command, "up", "--dir", str(folder / HOME), "--toxiproxy")
+        self._starting = process = _spawn(argv, folder)
         reader = threading.Thread(target=self._read, args=(process, lines), daemon=True)
         reader.start()
         try:
