@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from readiness.chaos.faults import kind_of
-from readiness.chaos.field import HTTP_FAULTS, Field
+from readiness.chaos.field import TOXIPROXY, Field
 from readiness.chaos.looking import BY as LOOKS
 from readiness.chaos.looking import Looks
 from readiness.chaos.orders import Orders
@@ -132,7 +132,7 @@ class Acting:
         return self.executor.ask(look, deadline)
 
     def _injected(self, fault: Fault) -> Change:
-        by_itself = self.orders.traffic or fault.witness.by != HTTP_FAULTS
+        by_itself = self.orders.traffic or not fault.lifted or fault.witness.by == TOXIPROXY
         deadline = Deadline.after(INJECT_S)
         if by_itself:
             return self.executor.inject(fault, gate=self.orders.gate, deadline=deadline)

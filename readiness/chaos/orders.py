@@ -30,7 +30,7 @@ class Orders:
     armed: bool = False
     """Whether faults may be injected into production."""
     traffic: bool = True
-    """Whether the run sends transactions meanwhile; without, faults on messages send their own."""
+    """Whether the run sends transactions meanwhile; without, faults that show only under work send their own."""
     rehearse: bool = False
     """Whether everything is done but the fault itself."""
     hollow: bool = False

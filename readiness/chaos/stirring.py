@@ -1,4 +1,4 @@
-"""Work that is handed in so that a fault on messages has something to hit, where no run sends any."""
+"""Work that is handed in so that a fault which shows only under work has something to hit, where no run sends any."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from readiness.errors import Missing
 from readiness.operations import PROCEDURE, Fault, Operation
 from readiness.target import Ends, Final, Instance, Lifted, Limits, Pauses
 
-Megabytes = Annotated[int, Bounded(ge=1, le=4096)]
-_MIB = 1 << 20
+Kibibytes = Annotated[int, Bounded(ge=0, le=4 << 20)]
+_KIB = 1 << 10
 
 
 @fault
@@ -71,13 +71,13 @@ def starved(field: Field, *, part: PartName = "", service: str = "", replicas: C
 
 @fault
 def squeezed(
-    field: Field, *, part: PartName = "", service: str = "", replicas: Count = 1, room_mib: Megabytes = 1
+    field: Field, *, part: PartName = "", service: str = "", replicas: Count = 1, room_kib: Kibibytes = 0
 ) -> Fault:
     """Lets each of the replicas take only so much memory more than it has; the system ends it where it needs more."""
     target = _limits(field, "memory", "take memory away")
     victims, tag = field.victims(part, service, replicas), field.label("squeezed")
-    plans = [target.squeezing(one, room_mib * _MIB, tag) for one in victims]
-    return _lifted("squeezed", f"leave {room_mib} MiB more to", victims, plans)
+    plans = [target.squeezing(one, room_kib * _KIB, tag) for one in victims]
+    return _lifted("squeezed", f"leave {room_kib} KiB more to", victims, plans)
 
 
 @fault
