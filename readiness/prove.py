@@ -227,7 +227,7 @@ def _deployment(case: Case, names: Path | None) -> Iterator[Path]:
     """A reference deployment with the case's defects, on a fresh folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="rd-", ignore_cleanup_errors=True) as place:
         home, own = str(Path(place) / "nexus"), unlisted(Path(place))
-        argv = [*COMMAND, "up", "--dir", home]
+        argv = [*COMMAND, "up", "--dir", home, "--toxiproxy"]
         argv += [part for defect in case.defects for part in ("--defect", defect)]
         if case.disguised:
             if names is None:
