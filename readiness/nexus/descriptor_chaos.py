@@ -35,7 +35,7 @@ FAILURE_MODES = {
     "queue-link-silent": "the way to the orchestrator swallows what is sent",
 }
 MOST_STEPS, MOST_TOKENS = 24, 4_000
-"""Four tasks, each tried three times and lost by an agent as often; a completion of the stand-in has 20 tokens."""
+"""Four tasks, each tried three times and lost by an agent as often; a completion of the stand-in takes 50 tokens."""
 _QUEUE = {
     "deliver": {"method": "POST", "path": "/internal/lease"},
     "acknowledge": {"method": "POST", "path": "/internal/complete"},
@@ -72,7 +72,7 @@ def accounts() -> Part:
     return {
         "effects": "effects",
         "steps": "tasks.attempts",
-        "tokens": "tokens",
+        "tokens": "tasks.tokens",
         "answer": "answer",
         "correlation": "correlation_id",
     }

@@ -31,6 +31,12 @@ def with_findings(task: Task, found: Any) -> Task:
     return dataclasses.replace(task, task_id=uuid.uuid4().hex, role=successor, **findings)
 
 
+def tokens(found: dict[str, Any]) -> int:
+    """Returns how many tokens a task took at the provider."""
+    taken = found.get("tokens", 0)
+    return taken if isinstance(taken, int) and taken >= 0 else 0
+
+
 def _findings(role: str, found: Any) -> dict[str, Any]:
     if role == "planner":
         return {"steps": tuple(_text(step) for step in _list(found["steps"]))}

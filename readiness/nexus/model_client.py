@@ -47,6 +47,8 @@ class ModelClient:
         self._settings, self._peers = settings, peers
         self._log = telemetry.logger("provider-client")
         self._failures, self._refused = 0, False
+        self.tokens = 0
+        """Tokens of all completions so far, as the provider counts them."""
 
     async def complete(self, task: Task, instruction: str, content: str, context: telemetry.Context) -> str:
         """Returns what the model says; raises TaskError when it does not within a few tries."""
@@ -108,8 +110,10 @@ class ModelClient:
 
     def _content(self, answer: httpx.Response) -> str:
         try:
-            content = answer.json()["choices"][0]["message"]["content"]
-        except (ValueError, LookupError, TypeError):
+            said = answer.json()
+            content = said["choices"][0]["message"]["content"]
+            self.tokens += int(said.get("usage", {}).get("total_tokens", 0))
+        except (ValueError, LookupError, TypeError, AttributeError):
             if self._settings.defects.on("half-answer-taken"):
                 return _repaired(answer.text)
             raise _TroubleError("the provider's answer cannot be read") from None

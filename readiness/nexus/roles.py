@@ -20,7 +20,7 @@ NEEDS = {"planner": "provider", "researcher": "knowledge", "writer": "provider",
 
 
 ANSWER_WITHIN_S = 5.0
-IMPATIENT_S, IMPATIENT_TRIES = 0.25, 20
+IMPATIENT_S, IMPATIENT_TRIES = 0.25, 3
 ASSUMED = "kb-assumed"
 NO_DOCUMENT = "[no document found]"
 
@@ -30,7 +30,7 @@ class Roles:
 
     def __init__(self, settings: Settings, peers: Peers) -> None:
         self._settings, self._peers = settings, peers
-        self._ask = ModelClient(settings, peers).complete
+        self._model = ModelClient(settings, peers)
         self._by_name: dict[str, Role] = {
             "planner": self.plan,
             "researcher": self.research,
@@ -44,8 +44,8 @@ class Roles:
 
     async def plan(self, task: Task, _lease: str, context: telemetry.Context) -> dict[str, Any]:
         """Asks the provider for the steps."""
-        steps = await self._ask(task, f"plan: {task.plan}", task.input, context)
-        return {"steps": steps.splitlines()}
+        steps, tokens = await self._ask(task, f"plan: {task.plan}", task.input, context)
+        return {"steps": steps.splitlines(), "tokens": tokens}
 
     async def research(self, task: Task, lease: str, context: telemetry.Context) -> dict[str, Any]:
         """Finds the documents that fit the input."""
@@ -59,7 +59,8 @@ class Roles:
     async def write(self, task: Task, _lease: str, context: telemetry.Context) -> dict[str, Any]:
         """Has the provider write an answer from the input and the facts."""
         facts = [f"[{fact.id}] {fact.text}" for fact in task.facts] or [NO_DOCUMENT]
-        return {"draft": await self._ask(task, "write", "\n".join([task.input, *facts]), context)}
+        draft, tokens = await self._ask(task, "write", "\n".join([task.input, *facts]), context)
+        return {"draft": draft, "tokens": tokens}
 
     async def review(self, task: Task, lease: str, context: telemetry.Context) -> dict[str, Any]:
         """Approves an answer of the input and citations alone, of documents that exist and say so."""
@@ -79,6 +80,11 @@ class Roles:
         if complete and rest.replace(NO_DOCUMENT, "").strip():
             raise TaskError("the answer says something for which it cites nothing")
         return {"approved": True}
+
+    async def _ask(self, task: Task, instruction: str, content: str, context: telemetry.Context) -> tuple[str, int]:
+        before = self._model.tokens
+        said = await self._model.complete(task, instruction, content, context)
+        return said, self._model.tokens - before
 
     async def _check_source(self, task: Task, fact: Fact, lease: str, context: telemetry.Context) -> None:
         stored = await self._tool("read_document", task, lease, context, id=fact.id)
