@@ -93,7 +93,7 @@ class Trials:
                 deadline=deadline,
                 on_event=course.heard,
                 stop=lambda: "`readiness halt` has ended this run" if self.state.halted() else "",
-                heal=self.executor.heal,
+                heal=lambda: self.executor.heal(only_faults=True),
                 redactor=self.records.redactor,
             )
             self._watch(trial, traffic, course, deadline)

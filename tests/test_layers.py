@@ -38,9 +38,9 @@ LAYERS: list[set[str]] = [
     {"report"},
     {"session"},
     {"deployment"},
-    {"trials"},
+    {"facts", "trials"},
     {"chaos"},
-    {"digest", "facts", "attempts", "inventory", "loadtests", "loadtelling", "loadrun", "resources", "baselines"},
+    {"digest", "attempts", "inventory", "loadtests", "loadtelling", "loadrun", "resources", "baselines"},
     {"reach", "reachability", "executor", "judgement", "traffic", "probe_traffic", "permission", "undoing", "doing"},
     {"operations"},
     {"load"},
@@ -74,7 +74,9 @@ def imports(name: str, path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             base = package.rsplit(".", node.level - 1)[0] if node.level else ""
             module = ".".join(part for part in (base, node.module or "") if part)
-            found |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+            named = {f"{module}.{alias.name}" for alias in node.names}
+            # Modules named in a package are imported, and nothing of the package itself.
+            found |= named if named <= known.keys() else named | {module}
     return {other for other in found if other in known and other not in (name, "readiness")}
 
 
