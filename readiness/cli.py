@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -141,6 +143,23 @@ def halt(
 
 
 @app.command()
+def experiments(
+    into: Annotated[Path | None, typer.Option(help="folder to copy the files into, for `chaos run`")] = None,
+) -> None:
+    """List the experiments that can be run by name, or copy their files."""
+    from readiness.chaos.experiment import read_experiment
+    from readiness.scenario import known_experiments
+
+    known = known_experiments(Path())
+    if into is not None:
+        _copy_files(list(known.values()), into)
+        return
+    width = max(len(name) for name in known)
+    for name, path in known.items():
+        typer.echo(f"{name:<{width}}  {read_experiment(path).title}")
+
+
+@app.command()
 def prove(
     gate: Annotated[list[str] | None, typer.Option(help="only cases of this gate")] = None,
     defect: Annotated[list[str] | None, typer.Option(help="only cases with this defect, or of this name")] = None,
@@ -186,6 +205,21 @@ def _write_pages(pages: Mapping[str, str], into: Path) -> None:
     except OSError as error:
         raise UsageError(f"{into}: {error.strerror}; give a folder that you may write to") from None
     typer.echo(f"{len(pages)} pages in {into}")
+
+
+def _copy_files(files: Sequence[Path], into: Path) -> None:
+    """Copy files into a folder; one that is there already and differs is somebody's work, and stays."""
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        there = [path for path in files if (into / path.name).exists()]
+        mine = [path for path in there if not filecmp.cmp(path, into / path.name, shallow=False)]
+        for path in set(files) - set(mine):
+            if path.resolve() != (into / path.name).resolve():
+                shutil.copyfile(path, into / path.name)
+    except OSError as error:
+        raise UsageError(f"{into}: {error.strerror}; give a folder that you may write to") from None
+    kept = f", {len(mine)} of your own kept ({', '.join(path.name for path in mine)})" if mine else ""
+    typer.echo(f"{len(files) - len(mine)} experiments in {into}{kept}")
 
 
 def _part(given: str) -> tuple[int, int]:

@@ -34,6 +34,8 @@ from readiness.nexus_command import COMMAND, unlisted
 EXPECTED = Path("tests/prove/expected.yaml")
 BASELINES = Path("var/readiness/baselines")
 """Where the reference deployment's state keeps baselines, beside its descriptor."""
+EXPERIMENTS = "IMP-CHA"
+"""What the ids of experiments, and of the gate over them, begin with."""
 UP_WITHIN_S = 120.0
 RUN_WITHIN_S = 1800.0
 _PAGE = """# The detection matrix
@@ -269,8 +271,8 @@ def _judge(descriptor: Path, case: Case, reports: Path, scenario: Path | None) -
     argv = [sys.executable, "-m", "pytest", "--readiness", "-q", "-p", "no:cacheprovider"]
     argv += ["--readiness-deployment", str(descriptor), "--readiness-reports", str(reports)]
     argv += ["--readiness-scenario", str(scenario)] if scenario is not None else []
-    if case.only:
-        argv += ["-k", " or ".join(case.only)]
+    if selection := _selection(case):
+        argv += ["-k", selection]
     done = _ended(argv, RUN_WITHIN_S)
     written = reports / "latest" / "readiness.json"
     if not written.is_file():
@@ -278,6 +280,13 @@ def _judge(descriptor: Path, case: Case, reports: Path, scenario: Path | None) -
         raise UsageError(f"case {case.name}: the run wrote no scorecard (exit {done.returncode}): {said}")
     card: dict[str, Any] = json.loads(written.read_text(encoding="utf-8"))
     return card
+
+
+def _selection(case: Case) -> str:
+    """What pytest selects by: a defect is held against the gates, and against those experiments that its case names."""
+    if case.only:
+        return " or ".join(case.only)
+    return f"not {EXPERIMENTS}" if case.defects else ""
 
 
 def _run(argv: Sequence[str], within_s: float, what: str, own: Mapping[str, str]) -> str:
