@@ -83,7 +83,7 @@ SWITCHED = {
     "poison-retried-forever": "a message that cannot be read goes back to the queue at once, and is never counted",
     "accepted-in-memory": "accepted workflows are gathered in memory and written once a second",
     "fallback-invents-answer": "without the knowledge tool the researcher goes on with a text of its own, unreviewed",
-    "impatient-retries": "the client of the tools waits a quarter of a second, asks three times at once, and gives up",
+    "impatient-retries": "the client of the tools waits a quarter of a second, asks twice at once, and gives up",
     "retry-storm": "429 and 5xx are tried again at once, without a pause, three hundred times",
     "no-provider-timeout": "a call of the provider waits for an answer for an hour, and its lease is renewed meanwhile",
     "half-answer-taken": "an answer that ends early is repaired with what is there, and not reviewed for completeness",

@@ -34,8 +34,10 @@ FAILURE_MODES = {
     "queue-link-flapping": "the way to the orchestrator comes and goes",
     "queue-link-silent": "the way to the orchestrator swallows what is sent",
 }
-MOST_STEPS, MOST_TOKENS = 24, 4_000
-"""Four tasks, each tried three times and lost by an agent as often; a completion of the stand-in takes 50 tokens."""
+MOST_STEPS, MOST_TOKENS = 32, 4_000
+"""Four tasks, each tried three times and lost by an agent as often, and four calls for each of two completions;
+
+a completion of the stand-in takes 50 tokens."""
 _QUEUE = {
     "deliver": {"method": "POST", "path": "/internal/lease"},
     "acknowledge": {"method": "POST", "path": "/internal/complete"},
@@ -71,7 +73,7 @@ def accounts() -> Part:
     """Return which fields of a workflow's state tell what it came to."""
     return {
         "effects": "effects",
-        "steps": "tasks.attempts",
+        "steps": "tasks.steps",
         "tokens": "tasks.tokens",
         "answer": "answer",
         "correlation": "correlation_id",

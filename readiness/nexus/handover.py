@@ -31,10 +31,10 @@ def with_findings(task: Task, found: Any) -> Task:
     return dataclasses.replace(task, task_id=uuid.uuid4().hex, role=successor, **findings)
 
 
-def tokens(found: dict[str, Any]) -> int:
-    """Returns how many tokens a task took at the provider."""
-    taken = found.get("tokens", 0)
-    return taken if isinstance(taken, int) and taken >= 0 else 0
+def spent(found: dict[str, Any]) -> dict[str, int]:
+    """Returns how many tokens and calls a task took at the provider."""
+    taken = {name: found.get(name, 0) for name in ("tokens", "calls")}
+    return {name: number for name, number in taken.items() if isinstance(number, int) and number >= 0}
 
 
 def _findings(role: str, found: Any) -> dict[str, Any]:

@@ -47,8 +47,8 @@ class ModelClient:
         self._settings, self._peers = settings, peers
         self._log = telemetry.logger("provider-client")
         self._failures, self._refused = 0, False
-        self.tokens = 0
-        """Tokens of all completions so far, as the provider counts them."""
+        self.tokens, self.calls = 0, 0
+        """What all completions so far took: tokens, as the provider counts them, and calls of it."""
 
     async def complete(self, task: Task, instruction: str, content: str, context: telemetry.Context) -> str:
         """Returns what the model says; raises TaskError when it does not within a few tries."""
@@ -83,6 +83,7 @@ class ModelClient:
     async def _try(self, task: Task, asked: dict[str, Any], context: telemetry.Context) -> str:
         headers = {"Authorization": f"Bearer {self._settings.secret('provider.key')}"} | context.headers(self._settings)
         within_s = MODEL_TOO_SLOW_S if self._settings.defects.on("no-provider-timeout") else ANSWER_WITHIN_S
+        self.calls += 1
         try:
             async with asyncio.timeout(within_s):
                 answer = await self._peers.call(

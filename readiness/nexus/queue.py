@@ -153,7 +153,7 @@ class Queue:
             return None
         task = messages.decode_task(json.loads(row["payload"]), self._format)
         following = handover.with_findings(task, found)
-        ended = {"status": "done", "lease_until": None, "tokens": handover.tokens(found)}
+        ended = {"status": "done", "lease_until": None} | handover.spent(found)
         db.execute(tasks.update().where(tasks.c.id == row["id"]).values(ended))
         if self._faults.taken_for_old(sent_at):
             return self._ended(db, row, "done")

@@ -20,7 +20,7 @@ NEEDS = {"planner": "provider", "researcher": "knowledge", "writer": "provider",
 
 
 ANSWER_WITHIN_S = 5.0
-IMPATIENT_S, IMPATIENT_TRIES = 0.25, 3
+IMPATIENT_S, IMPATIENT_TRIES = 0.25, 2
 ASSUMED = "kb-assumed"
 NO_DOCUMENT = "[no document found]"
 
@@ -44,8 +44,8 @@ class Roles:
 
     async def plan(self, task: Task, _lease: str, context: telemetry.Context) -> dict[str, Any]:
         """Asks the provider for the steps."""
-        steps, tokens = await self._ask(task, f"plan: {task.plan}", task.input, context)
-        return {"steps": steps.splitlines(), "tokens": tokens}
+        steps, spent = await self._ask(task, f"plan: {task.plan}", task.input, context)
+        return {"steps": steps.splitlines()} | spent
 
     async def research(self, task: Task, lease: str, context: telemetry.Context) -> dict[str, Any]:
         """Finds the documents that fit the input."""
@@ -59,8 +59,8 @@ class Roles:
     async def write(self, task: Task, _lease: str, context: telemetry.Context) -> dict[str, Any]:
         """Has the provider write an answer from the input and the facts."""
         facts = [f"[{fact.id}] {fact.text}" for fact in task.facts] or [NO_DOCUMENT]
-        draft, tokens = await self._ask(task, "write", "\n".join([task.input, *facts]), context)
-        return {"draft": draft, "tokens": tokens}
+        draft, spent = await self._ask(task, "write", "\n".join([task.input, *facts]), context)
+        return {"draft": draft} | spent
 
     async def review(self, task: Task, lease: str, context: telemetry.Context) -> dict[str, Any]:
         """Approves an answer of the input and citations alone, of documents that exist and say so."""
@@ -81,10 +81,12 @@ class Roles:
             raise TaskError("the answer says something for which it cites nothing")
         return {"approved": True}
 
-    async def _ask(self, task: Task, instruction: str, content: str, context: telemetry.Context) -> tuple[str, int]:
-        before = self._model.tokens
+    async def _ask(
+        self, task: Task, instruction: str, content: str, context: telemetry.Context
+    ) -> tuple[str, dict[str, int]]:
+        tokens, calls = self._model.tokens, self._model.calls
         said = await self._model.complete(task, instruction, content, context)
-        return said, self._model.tokens - before
+        return said, {"tokens": self._model.tokens - tokens, "calls": self._model.calls - calls}
 
     async def _check_source(self, task: Task, fact: Fact, lease: str, context: telemetry.Context) -> None:
         stored = await self._tool("read_document", task, lease, context, id=fact.id)

@@ -59,6 +59,7 @@ tasks = Table(
     Column("attempts", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("tokens", Integer, nullable=False, server_default="0"),
+    Column("calls", Integer, nullable=False, server_default="0"),
     Column("available_at", Float, nullable=False),
     Column("lease_token", Text),
     Column("lease_until", Float),

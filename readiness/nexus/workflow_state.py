@@ -42,7 +42,8 @@ def read(db: Connection, release: Release, workflow_id: str, *, with_history: bo
         "citations": list(result.citations) if result else [],
         "effects": db.scalar(effects),
         "tasks": [
-            {name: task[name] for name in ("role", "attempts", "tokens", "release")} | {"outcome": task["status"]}
+            {name: task[name] for name in ("role", "attempts", "tokens", "release")}
+            | {"outcome": task["status"], "steps": task["attempts"] + task["calls"]}
             for task in steps.mappings()
         ],
         **({"history": _ordered_by(db, row["caller"])} if with_history else {}),
