@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from readiness.chaos.experiment import Experiment, Trial
 from readiness.chaos.invariants import check
 from readiness.chaos.journal import Journal
-from readiness.chaos.observed import history_of
+from readiness.chaos.observed import history_of, read_again
 from readiness.chaos.orders import Orders
 from readiness.chaos.recovering import RecoveryInterval, recovered, windows_of
 from readiness.chaos.runner import JOURNALS, HypothesisAlone, hypothesis_alone, hypothesis_when_down, run_child
@@ -25,8 +26,10 @@ from readiness.executor import Executor
 from readiness.judgement import Records
 from readiness.reach import Reach
 from readiness.state import State
+from readiness.together import at_once
 from readiness.traffic import Traffic
 from readiness.waiting import Deadline, eventually
+from readiness.workload import Transaction
 
 _ALONE_S = 60.0
 _SETTLED_S = 2.0
@@ -100,6 +103,7 @@ class Trials:
             ended_at = datetime.now(UTC)
             sent = tuple(traffic.finish())
             vacuity = down.result()
+        again = _read_again(reach, sent, deadline)
         descriptor = reach.file.descriptor
         bounds = descriptor.workload.bounds.model_dump()
         recovery = self._recovery(trial, sent, course, ended_at)
@@ -114,7 +118,7 @@ class Trials:
             transactions=sent,
             windows=course.windows(ended_at, recovery),
             promises=promises(trial.promises),
-            invariants=check(history_of(sent, descriptor), bounds),
+            invariants=check([*history_of(sent, descriptor), *read_again(again, descriptor)], bounds),
             recovery=recovery,
         )
         run = TrialRun(experiment, facts, verdict(facts), journal)
@@ -177,7 +181,9 @@ class Trials:
 
         eventually(enough, within=limit_s + after_s + 2 * _SETTLED_S, every_s=_LOOK_S)
 
-    def _recovery(self, trial: Trial, sent: Sequence[Any], course: _Course, until: datetime) -> RecoveryInterval | None:
+    def _recovery(
+        self, trial: Trial, sent: Sequence[Transaction], course: _Course, until: datetime
+    ) -> RecoveryInterval | None:
         if course.lifted_at is None:
             return None
         return recovered(sent, course.lifted_at, until, limit_s=trial.recovery.total_seconds())
@@ -233,6 +239,16 @@ class _Course:
             return ()
         first = min(one.opened_at for one in self._faults.values())
         return windows_of(self._began_at, first, self.lifted_at, ended_at, recovery)
+
+
+def _read_again(reach: Reach, sent: Sequence[Transaction], deadline: Deadline) -> list[Transaction]:
+    """Look once more at all that ended: a second effect may come after the end was told."""
+    ended = [
+        one
+        for one in sent
+        if one.accepted and one.outcome in ("success", "failure") and reach.workload.can_be_looked_at(one.variant)
+    ]
+    return at_once([functools.partial(reach.workload.reread, one, deadline) for one in ended])
 
 
 def _failed(journal: Journal) -> tuple[str, ...]:

@@ -161,6 +161,11 @@ class Workload:
             return replace(transaction, outcome="pending", result=looked.result, error=looked.error or "not ended")
         return self._ended(transaction, self._variant(transaction.variant), looked)
 
+    def can_be_looked_at(self, variant: str) -> bool:
+        """Whether transactions of a variant can be asked after: where the answer is the result, they cannot."""
+        spec = self._variant(variant)
+        return spec is None or spec.result is not None
+
     def look_again(self, found: Mapping[str, str], deadline: Deadline) -> Transaction:
         """Look at a transaction that somebody else submitted (`variant`, `marker`, `id`): what became of it by now."""
         marker, id = found["marker"], found["id"]

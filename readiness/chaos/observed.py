@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,17 @@ def history_of(transactions: Iterable[Transaction], descriptor: Descriptor) -> l
     the right answer to a known question contains.
     """
     return [event for one in transactions for event in _events(one, descriptor)]
+
+
+def read_again(transactions: Iterable[Transaction], descriptor: Descriptor) -> list[Event]:
+    """What the deployment says about transactions when it is asked once more, after everything."""
+    events = []
+    for one in transactions:
+        spec = getattr(descriptor.workload, one.variant, None)
+        if one.accepted and one.outcome != "pending":
+            looked_at = _looked(one, spec if isinstance(spec, Variant) else None, descriptor.workload.accounts)
+            events.append(replace(looked_at, kind=Kind.READ))
+    return events
 
 
 def accounted(result: Any, path: str | None) -> float | None:
