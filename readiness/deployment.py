@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,11 +24,11 @@ from readiness.load.plan import Plan
 from readiness.loading import DescriptorFile
 from readiness.loadrun import LoadRun
 from readiness.model import GateInfo, Mode
-from readiness.operations import Change, Operation, kill_operation
+from readiness.operations import Change, Fault, Operation, kill_operation
 from readiness.probe_traffic import ProbeTraffic, sender
 from readiness.procedures import Ran, effect_of
 from readiness.reach import Reach
-from readiness.target import Instance, Target
+from readiness.target import Ends, Instance, Target
 from readiness.traffic import Traffic
 from readiness.trials import Control, TrialRun
 from readiness.waiting import Deadline, Pace
@@ -260,6 +260,29 @@ class Deployment(Judgement):
             replicas=replicas,
             deadline=self.deadline,
         )
+
+    @contextmanager
+    def crash(self, victim: Instance, *, undo: Sequence[Operation]) -> Iterator[Change]:
+        """Kill that very replica for the block, as a fault: witnessed by the driver, undone and verified afterwards."""
+        self.allow(Mode.DRILL, f"kill {victim.name}")
+        target = self.target
+        if not isinstance(target, Ends):
+            raise Missing("the driver cannot end a replica", "a driver that kills, as in `driver: process`")
+        planned = target.killing(victim)
+        fault = Fault(
+            "killed",
+            f"kill {victim.name}",
+            (planned.do,),
+            tuple(undo),
+            planned.witness,
+            service=victim.service,
+            replicas=1,
+        )
+        change = self._executor.inject(fault, gate=self.gate.id, deadline=self.deadline)
+        try:
+            yield change
+        finally:
+            self._executor.lift(change)
 
     def undo_by(self, change: Change, undo: Sequence[Operation]) -> None:
         """Undo a change in force in another way than was written down before it, now that its outcome is known."""

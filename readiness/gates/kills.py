@@ -89,13 +89,7 @@ def _kill_one(deployment: Deployment, victim: Instance) -> Instance:
     undo = [Operation("procedure", "start", {"service": name})]
     replacement: Instance | None = None
     limit = deployment.limit("ready_s")
-    with deployment.change(
-        f"kill {victim.name}",
-        undo=undo,
-        do=deployment.killing(victim),
-        service=name,
-        witness=lambda: _death_of(deployment, victim),
-    ):
+    with deployment.crash(victim, undo=undo):
         began_s = time.monotonic()
         try:
             replacement = eventually(
@@ -122,11 +116,6 @@ def _kill_one(deployment: Deployment, victim: Instance) -> Instance:
 
 def _process(instance: Instance) -> Process:
     return instance.pid, instance.started
-
-
-def _death_of(deployment: Deployment, victim: Instance) -> str:
-    alive = {_process(instance) for instance in deployment.instances(victim.service)}
-    return "" if _process(victim) in alive else f"process {victim.pid} of {victim.name} is gone"
 
 
 def _count(deployment: Deployment, name: str) -> str:

@@ -205,23 +205,20 @@ class House(Judgement):
     def ready(self, instance: Instance) -> bool | None:
         return self.faults.ready(instance)
 
-    def killing(self, instance: Instance) -> Operation:
-        return Operation("process", "kill", {"instance": instance.name})
-
     def kill(self, service: str, instance: Instance) -> None:
-        """The driver's power; the drills go through `change`."""
+        """The driver's power; the drills go through `crash`."""
 
     @contextmanager
-    def change(
-        self, what: str, *, undo: Sequence[Operation], do: Operation | None = None, witness: Any = None, **_more: Any
-    ) -> Iterator[Change]:
+    def crash(self, victim: Instance, *, undo: Sequence[Operation]) -> Iterator[Change]:
+        self.fleet = [one for one in self.fleet if one is not victim]
+        revived = self.faults.revive(self, victim)
+        self.fleet += [revived] if revived is not None else []
+        with self.change(f"kill {victim.name}", undo=undo) as change:
+            yield change
+
+    @contextmanager
+    def change(self, what: str, *, undo: Sequence[Operation], **_more: Any) -> Iterator[Change]:
         change = Change("1", what, "", None, tuple(undo), {})
-        if do is not None and do.name == "kill":
-            victim = next(one for one in self.fleet if one.name == do.arguments["instance"])
-            self.fleet = [one for one in self.fleet if one is not victim]
-            assert witness()
-            revived = self.faults.revive(self, victim)
-            self.fleet += [revived] if revived is not None else []
         try:
             yield change
         finally:
