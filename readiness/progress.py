@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -21,6 +20,19 @@ STYLES = {"PASS": "green", "FAIL": "bold red", "UNKNOWN": "bold yellow", "NOT_AP
 _WIDTH = max(len(word) for word in WORDS.values())
 
 
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """What is broken now, since when (monotonic, in seconds), and what heals it should this run die."""
+
+    what: str
+    since_s: float
+    heals: str
+
+    def told(self) -> str:
+        """In words, with how long it lasts already."""
+        return f"{self.what} ({_clock(time.monotonic() - self.since_s)}{f', {self.heals}' if self.heals else ''})"
+
+
 class Progress:
     """Shows which gate runs, what is broken right now, and how long it will take."""
 
@@ -34,7 +46,7 @@ class Progress:
         self._now: GateInfo | None = None
         self._since_s = time.monotonic()
         self._step = ""
-        self._broken: dict[str, str] = {}
+        self._broken: dict[str, _Broken] = {}
 
     def begin(self, gates: list[GateInfo]) -> None:
         """Announce the gates that will run, in their order."""
@@ -67,10 +79,14 @@ class Progress:
     def seen(self, event: Event) -> None:
         """Follow the history: what is broken right now stands there before it is broken."""
         if event.kind == "change_opened":
-            self._broken[str(event.data.get("id"))] = str(event.data.get("what"))
-            self._change("breaking", event.data)
+            broken = _Broken(str(event.data.get("what")), time.monotonic(), _heals(event.data.get("heals")))
+            self._broken[str(event.data.get("id"))] = broken
+            self._change(f"breaking: {broken.what}{f' ({broken.heals})' if broken.heals else ''}")
         elif event.kind == "change_closed":
-            self._broken.pop(str(event.data.get("id")), None)
+            healed = self._broken.pop(str(event.data.get("id")), None)
+            if healed is not None:
+                how = "healed" if event.data.get("verified") else "NOT HEALED"
+                self._change(f"{how}: {healed.what}, after {format_duration(time.monotonic() - healed.since_s)}")
 
     def gate_started(self, gate: GateInfo) -> None:
         """Show that a gate runs now."""
@@ -111,7 +127,8 @@ class Progress:
             line.append(f" {gate.claim}")
         line.append(f" · {_clock(spent_s)}")
         if self._broken:
-            line.append(f" · broken now: {', '.join(self._broken.values())}", style="red")
+            told = ", ".join(broken.told() for broken in self._broken.values())
+            line.append(f" · broken now: {told}", style="red")
         if self._step:
             line.append(f" · {self._step}", style="dim")
         return line
@@ -120,12 +137,19 @@ class Progress:
         typical = [gate.typical_s for gate in self._gates[self._done :]]
         return max(1.0, sum(typical) - min(spent_s, typical[0] if typical else 0.0))
 
-    def _change(self, word: str, data: Mapping[str, Any]) -> None:
+    def _change(self, text: str) -> None:
         if not self._quiet and (self._live is None or self._verbose):
-            self._print(Text(f"            {word}: {data.get('what')}", style="dim"))
+            self._print(Text(f"            {text}", style="dim"))
 
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True, highlight=False)
+
+
+def _heals(given: object) -> str:
+    """What heals a fault where the run dies: the time after which it ends by itself, or who undoes it."""
+    if isinstance(given, int | float):
+        return f"ends by itself within {format_duration(float(given))}"
+    return f"if this run dies: {given}" if given else ""
 
 
 def _clock(seconds: float) -> str:

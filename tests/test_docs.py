@@ -69,7 +69,7 @@ def test_links_of_the_readme_lead_somewhere() -> None:
 
 def test_the_readme_shows_only_commands_that_exist() -> None:
     programs = {shlex.split(line)[0] for line in lines("sh")}
-    assert programs == {"python3", "readiness", "pytest"}
+    assert programs == {"python3", "readiness", "pytest", "chaos"}
 
 
 def test_the_reference_of_the_descriptor_is_current() -> None:
