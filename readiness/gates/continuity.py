@@ -21,10 +21,13 @@ from readiness.needs import any_of, golden, procedure, release, service, variant
 from readiness.operations import Operation
 from readiness.target import Instance
 from readiness.waiting import NotInTime, eventually
+from readiness.web import EXCHANGE_S
 from readiness.workload import Transaction
 
 WORK_PER_S = 2.0
 """Transactions a second beside the probes, so that every stop meets work in hand."""
+CUT_S = EXCHANGE_S - 0.5
+"""An exchange that took so long without an answer was ended by us."""
 BACK_S = 60.0
 """How long a recreated service may take until all its replicas are ready."""
 
@@ -42,7 +45,7 @@ BACK_S = 60.0
         transactions, while the candidate is deployed and rolled back again as often as it takes for 1000 requests to
         fall into rolling updates; looks at the end of every request and of every accepted transaction.""",
     red="""A request failed during a rolling update (refused, cut, answered with anything but success), a transaction
-        was not accepted, or one that was accepted did not end well.""",
+        was refused, or one that was accepted did not end well.""",
     mend="""Let new instances be ready before old ones stop. On SIGTERM: leave the routing first, answer what is still
         coming with `Connection: close`, finish what is in hand, give the rest back to the queue, and only then
         end.""",
@@ -89,7 +92,8 @@ def _variant(deployment: Deployment) -> str:
 
 
 def _judge_work(deployment: Deployment, sent: Sequence[Transaction]) -> None:
-    refused = [one for one in sent if not one.accepted]
+    cut = [one for one in sent if not one.accepted and one.status_code is None and (one.latency_s or 0.0) >= CUT_S]
+    refused = [one for one in sent if not one.accepted and one not in cut]
     accepted = [one for one in sent if one.accepted]
     deployment.measure("transactions_not_accepted", len(refused), equals=0, detail=first_words(refused))
     gone = lost(accepted)
@@ -98,6 +102,12 @@ def _judge_work(deployment: Deployment, sent: Sequence[Transaction]) -> None:
     )
     if not accepted:
         deployment.undecidable("no transaction was accepted meanwhile", "workload.ok: a transaction that works")
+    if cut:
+        deployment.undecidable(
+            f"whether {len(cut)} transactions would have been accepted is not known: nobody waited longer than "
+            f"{EXCHANGE_S:.0f} s for the answer ({first_words(cut[:1])})",
+            "a quieter machine, or a rolling update that lets nobody wait so long",
+        )
 
 
 def _must_have_rolled(deployment: Deployment, rolled: Rolled, rate_per_s: float) -> None:

@@ -159,6 +159,10 @@ def refused(_house: House, one: Transaction) -> Transaction:
     return replace(one, accepted=False, outcome="error", error="connection refused")
 
 
+def unanswered(house: House, one: Transaction) -> Transaction:
+    return replace(refused(house, one), latency_s=15.0) if house.sent % 4 == 0 else one
+
+
 @pytest.mark.parametrize(
     ("rolling", "faults", "outcome"),
     [
@@ -168,6 +172,8 @@ def refused(_house: House, one: Transaction) -> Transaction:
         (Rolling(probe=at(640)), Faults(), Outcome.FAIL),
         (Rolling(), Faults(transaction=pending, reread=pending), Outcome.FAIL),
         (Rolling(), Faults(transaction=refused), Outcome.FAIL),
+        # whom we did not give the time to answer
+        (Rolling(), Faults(transaction=unanswered), Outcome.UNKNOWN),
         (Rolling(), Faults(procedure={"deploy": lambda *_: failed("deploy")}), Outcome.UNKNOWN),
         (Rolling(probe=at(7)), Faults(procedure={"deploy": lambda *_: failed("deploy")}), Outcome.FAIL),
         (Rolling(), Faults(procedure={"deploy": lambda *_: ended("deploy")}), Outcome.UNKNOWN),
