@@ -3,43 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from readiness.attempts import Attempt, MadeUp, attempt
 from readiness.baselines import Baselines
-from readiness.chaos.experiment import Experiment
-from readiness.descriptor import Descriptor, Request, Signal
+from readiness.descriptor import Request, Signal
+from readiness.drills import Drills
 from readiness.errors import Missing
 from readiness.evidence.logs import LogMark, LogRecord
 from readiness.evidence.metrics import Snapshot
 from readiness.evidence.reports import Report
-from readiness.executor import Executor
-from readiness.facts import FreshBackup, RestoredEnvironment, SharedFacts
+from readiness.facts import FreshBackup, RestoredEnvironment
 from readiness.inventory import ComponentCount, inventory
-from readiness.judgement import Judgement, Records
-from readiness.load.plan import Plan
 from readiness.loading import DescriptorFile
-from readiness.loadrun import LoadRun
-from readiness.model import GateInfo, Mode
-from readiness.operations import Change, Fault, Operation, kill_operation
+from readiness.model import Mode
 from readiness.probe_traffic import ProbeTraffic, sender
 from readiness.procedures import Ran, effect_of
-from readiness.reach import Reach
-from readiness.target import Ends, Instance, Target
+from readiness.target import Instance
 from readiness.traffic import Traffic
-from readiness.trials import Control, TrialRun
 from readiness.waiting import Deadline, Pace
 from readiness.web import READING, Answer
 from readiness.workload import Transaction
 
-if TYPE_CHECKING:
-    from readiness.load.runner import Running
-
 Fact = TypeVar("Fact")
-_VALID = "a generator with more processes (loadtests of the scenario: {processes: 2}) or a quieter machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,43 +46,17 @@ class Restored:
     """The inventory of the restored environment before anybody worked in it; None where it could not be asked."""
 
 
-class Deployment(Judgement):
+class Deployment(Drills):
     """One deployment in the hands of one gate.
 
     What a gate's mode does not allow, what the descriptor does not give and what cannot be reached ends the gate as
     UNKNOWN with one line. What the deployment answers (errors of a transaction, of an instance, exit codes) is data.
     """
 
-    def __init__(
-        self,
-        reach: Reach,
-        gate: GateInfo,
-        deadline: Deadline,
-        records: Records,
-        executor: Executor,
-        facts: SharedFacts,
-        judged_with: Judgement | None = None,
-    ) -> None:
-        super().__init__(gate, records, judged_with)
-        self._reach = reach
-        self._executor = executor
-        self._facts = facts
-        self.deadline = deadline
-
-    @property
-    def descriptor(self) -> Descriptor:
-        """What the team declared."""
-        return self._reach.file.descriptor
-
     @property
     def file(self) -> DescriptorFile:
         """The descriptor with its path; `file.resolve(path)` reads paths as the descriptor means them."""
         return self._reach.file
-
-    @property
-    def target(self) -> Target:
-        """The driver's view of the deployment."""
-        return self._reach.target
 
     def http(
         self,
@@ -234,127 +197,9 @@ class Deployment(Judgement):
         """Read the test report of a release."""
         return self._reach.report(release)
 
-    def change(
-        self,
-        what: str,
-        *,
-        undo: Sequence[Operation],
-        do: Operation | None = None,
-        service: str | None = None,
-        witness: Callable[[], str] | None = None,
-        replicas: int = 1,
-    ) -> AbstractContextManager[Change]:
-        """Change the deployment for the block: the undo is on the disk before, and verified after it.
-
-        `do` is done on entry (or the block acts itself). `service` and `replicas` are held against the declared blast
-        radius. `witness` says in words what shows that the change took effect; no text, no witness: UNKNOWN.
-        """
-        self.allow(Mode.DRILL, f"change the deployment ({what})")
-        return self._executor.change(
-            what,
-            gate=self.gate.id,
-            undo=undo,
-            do=do,
-            service=service,
-            witness=witness,
-            replicas=replicas,
-            deadline=self.deadline,
-        )
-
-    @contextmanager
-    def crash(self, victim: Instance, *, undo: Sequence[Operation]) -> Iterator[Change]:
-        """Kill that very replica for the block, as a fault: witnessed by the driver, undone and verified afterwards."""
-        self.allow(Mode.DRILL, f"kill {victim.name}")
-        target = self.target
-        if not isinstance(target, Ends):
-            raise Missing("the driver cannot end a replica", "a driver that kills, as in `driver: process`")
-        planned = target.killing(victim)
-        fault = Fault(
-            "killed",
-            f"kill {victim.name}",
-            (planned.do,),
-            tuple(undo),
-            planned.witness,
-            service=victim.service,
-            replicas=1,
-        )
-        change = self._executor.inject(fault, gate=self.gate.id, deadline=self.deadline)
-        try:
-            yield change
-        finally:
-            self._executor.lift(change)
-
-    def undo_by(self, change: Change, undo: Sequence[Operation]) -> None:
-        """Undo a change in force in another way than was written down before it, now that its outcome is known."""
-        self._executor.undo_by(change, undo)
-
-    def killing(self, instance: Instance) -> Operation:
-        """Give the operation that ends that very replica as a crash would; for `change(do=…)`."""
-        return kill_operation(self.target, instance)
-
     def level_names(self) -> list[str]:
         """Name the declared access levels."""
         return list(self.descriptor.levels)
-
-    def load_plan(self, profile: str) -> Plan:
-        """Give what the scenario (else the profile itself) sends for a load profile."""
-        return self._facts.loads.plan(profile, self._reach)
-
-    def load(
-        self,
-        profile: str,
-        *,
-        label: str = "",
-        plan: Plan | None = None,
-        meanwhile: Callable[[Running], None] | None = None,
-        judged: bool = True,
-    ) -> LoadRun:
-        """Give the load run of a profile, done at the first call of the run.
-
-        One that is INVALID is Undecidable, unless its validity is what is judged (`judged=False`).
-
-        Another `plan` takes a `label` of its own. `meanwhile` acts on the deployment while the load runs. A probe may
-        send within the declared rate, everything else takes a drill.
-        """
-        plan = plan or self.load_plan(profile)
-        fastest = max(max(stage.rate_from, stage.rate_to) for stage in plan.stages)
-        within_rate = fastest <= self.descriptor.workload.max_rate_per_s
-        self.allow(Mode.PROBE if profile == "steady" and within_rate else Mode.DRILL, f"put the load {profile} on")
-        label = label or profile
-        with self.step(f"load: {label}, {plan.duration_s:.0f} s"):
-            run = self._facts.loads.run(label, plan, self._reach, self.gate.id, self.deadline, meanwhile)
-        if run.invalid and judged:
-            self.undecidable(f"the load run {label} is INVALID: {'; '.join(run.verdict.reasons)}", _VALID)
-        return run
-
-    def trial(self, experiment: Experiment, *, rehearse: bool = False, hollow: bool = False) -> TrialRun:
-        """Run an experiment with traffic around it; what it shows is concluded from facts.
-
-        `rehearse`: all but the fault. `hollow`: the fault is announced and not done, so nothing can show it.
-        """
-        self.allow(Mode.DRILL, f"break something ({experiment.title})")
-        return self._facts.trials.run(
-            experiment, self._reach, self.gate.id, self.deadline, rehearse=rehearse, hollow=hollow
-        )
-
-    def control(self, experiment: Experiment) -> Control:
-        """Try an experiment's hypothesis with nothing broken, and against a deployment that is down."""
-        self.allow(Mode.PROBE, "try a hypothesis")
-        return self._facts.trials.control(experiment, self._reach, self.gate.id, self.deadline)
-
-    @property
-    def experiments(self) -> Sequence[Experiment]:
-        """Every experiment that there is for this deployment."""
-        return self._facts.trials.known
-
-    @property
-    def trials(self) -> Mapping[str, TrialRun]:
-        """The experiments that this run has run so far, by name."""
-        return self._facts.trials.done
-
-    def load_runs(self) -> list[LoadRun]:
-        """Give all load runs of this run so far, INVALID ones too."""
-        return list(self._facts.loads.done.values())
 
     def once(self, name: str, make: Callable[[], Fact]) -> Fact:
         """Give what the first gate that asked for it made; what went wrong then is told to each who asks."""

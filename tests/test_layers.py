@@ -38,6 +38,7 @@ LAYERS: list[set[str]] = [
     {"report"},
     {"session"},
     {"deployment"},
+    {"drills"},
     {"facts", "trials"},
     {"chaos"},
     {"digest", "attempts", "inventory", "loadtests", "loadtelling", "loadrun", "resources", "baselines"},
