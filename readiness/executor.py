@@ -301,7 +301,7 @@ class Executor:
                 self._history.append("breach", self.failures[-1])
             told = {**facts, "reason": change.problem}
             self._ledger.write("closed" if change.verified else "undo_failed", told)
-            self._history.append("change_closed", **facts)
+            self._history.append("change_closed", **(facts if change.verified else told))
 
     def _state_before(self, deadline: Deadline) -> Digest:
         """The state before a change: the one that the undo of the last change has just found, or what is read now."""

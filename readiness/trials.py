@@ -231,6 +231,8 @@ class _Course:
                 undone_at=undone_at,
                 verified=data.get("verified"),
                 undo_s=data.get("undo_s"),
+                gone=str(data.get("shown") or ""),
+                problem=str(data.get("reason") or ""),
             )
 
     def windows(self, ended_at: datetime, recovery: RecoveryInterval | None) -> tuple[Window, ...]:

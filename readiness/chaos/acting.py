@@ -86,17 +86,23 @@ class Acting:
         return self._told(self._injected(fault))
 
     def lift(self, name: str = "") -> dict[str, Any]:
-        """Undo what is in force (of that name, or all of it), newest first; raise where an undo cannot be verified."""
+        """Undo what is in force (of that name, or all), newest first; raise where nothing shows that a fault is over.
+
+        A fault that is over while the deployment stays other than it was is no failure of this action: it is told.
+        """
         if name:
             kind_of(name)
         wanted = [change for change in reversed(self.executor.open) if not name or change.fault == name]
         self.executor.lift(*wanted)
         for change in wanted:
             _LOG.info("lifted: %s (%s)", change.what, change.shown or change.healed_by)
-        failed = [f"{change.what}: {change.problem}" for change in wanted if change.verified is False]
+        failed = [f"{change.what}: {change.problem}" for change in wanted if _in_doubt(change)]
         if failed:
             raise Undecidable(f"not undone: {'; '.join(failed)}", "run `readiness heal`")
-        return {"lifted": [{"what": one.what, "undo_s": one.undo_s, "shown": one.shown} for one in wanted]}
+        told = [
+            {"what": one.what, "undo_s": one.undo_s, "shown": one.shown, "not_as_before": one.problem} for one in wanted
+        ]
+        return {"lifted": told}
 
     def may_probe(self) -> None:
         """Raise where this deployment is not to be sent any work."""
@@ -146,8 +152,10 @@ class Acting:
             told.append(self._told(change))
             _let_pass(down_s)
             self.executor.lift(change)
-            if not change.verified:
+            if _in_doubt(change):
                 raise Undecidable(f"not undone: {change.what}: {change.problem}", "run `readiness heal`")
+            if change.problem:  # it is up again, and the deployment is not: there is nothing more to see
+                break
             _let_pass(up_s)
         return {**told[0], "times": len(told), "witnessed": [one["witnessed"] for one in told]}
 
@@ -173,6 +181,11 @@ def under(orders: Orders, history: History | None = None, redactor: Redactor | N
         acting.holding.callback(closed.close)
     acting.executor.heals_otherwise = "reaper"
     return acting
+
+
+def _in_doubt(change: Change) -> bool:
+    """Whether nothing shows that a fault is over."""
+    return change.verified is False and not change.shown
 
 
 def _let_pass(seconds: float) -> None:

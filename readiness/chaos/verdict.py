@@ -40,6 +40,10 @@ class FaultFacts:
     """Whether everything was shown to be as before; None while that is not known."""
     undo_s: float | None = None
     """From the beginning of its undo until it was seen to be gone."""
+    gone: str = ""
+    """What showed that its effect was over; no text: nothing did, or nothing was asked."""
+    problem: str = ""
+    """What is not as before."""
     heals: str = ""
     """What heals it where the run dies, in words: by itself after so long, or by the reaper and `readiness heal`."""
 
@@ -109,8 +113,13 @@ def _doubts(facts: TrialFacts) -> Iterator[str]:
     for activity in facts.activities_failed:
         yield f"an activity failed: {activity}"
     for fault in facts.faults:
-        if fault.verified is not True:
+        if fault.verified is not True and not _never_came_back(fault):
             yield f"it was not shown that the fault is undone: {fault.what}"
+
+
+def _never_came_back(fault: FaultFacts) -> bool:
+    """Whether the fault was seen to be over and the deployment stays other than it was: its own doing, not ours."""
+    return fault.verified is False and bool(fault.gone)
 
 
 def _attributed(kept: Kept, seen: dict[WindowName, Figures]) -> Kept:
@@ -123,6 +132,9 @@ def _attributed(kept: Kept, seen: dict[WindowName, Figures]) -> Kept:
 
 def _broken(facts: TrialFacts, kept: list[Kept]) -> Iterator[str]:
     """What the deployment did that it must not do."""
+    for fault in facts.faults:
+        if _never_came_back(fault):
+            yield f"{fault.what} is over ({fault.gone}), and the deployment did not come back: {fault.problem}"
     for result in facts.invariants:
         if result.holds is False:
             yield f"not true that {result.name}: {result.detail}"

@@ -44,6 +44,9 @@ BROKEN: dict[str, Worse] = {
     "promise during": lambda made: with_traffic(made, range(22, 40)),
     "never recovers": lambda made: with_traffic(made, range(40, 60)),
     "slow to recover": lambda made: with_traffic(made, range(40, 52)),
+    "over and never back": lambda made: replace(
+        made, faults=(replace(FAULT, verified=False, gone="process 7 runs", problem="ready was 2, is 0"),)
+    ),
 }
 UNTOLD: dict[str, Worse] = {
     "invariant open": lambda made: replace(made, invariants=(OPEN,)),
