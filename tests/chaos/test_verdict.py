@@ -44,9 +44,6 @@ BROKEN: dict[str, Worse] = {
     "promise during": lambda made: with_traffic(made, range(22, 40)),
     "never recovers": lambda made: with_traffic(made, range(40, 60)),
     "slow to recover": lambda made: with_traffic(made, range(40, 52)),
-    "over and never back": lambda made: replace(
-        made, faults=(replace(FAULT, verified=False, gone="process 7 runs", problem="ready was 2, is 0"),)
-    ),
 }
 UNTOLD: dict[str, Worse] = {
     "invariant open": lambda made: replace(made, invariants=(OPEN,)),
@@ -91,6 +88,16 @@ def test_a_fail_rests_on_a_sound_trial_and_what_was_seen_is_told(doubt: str, bro
     found = verdict(DOUBTS[doubt](BROKEN[broken](GOOD)))
     assert found.outcome is UNKNOWN
     assert any(reason.startswith("seen all the same: ") for reason in found.reasons)
+
+
+def test_a_deployment_that_does_not_come_back_when_the_fault_is_over_is_a_fail() -> None:
+    over = replace(FAULT, verified=False, gone="process 7 runs", problem="agent.ready was 2, is 0")
+    found = verdict(replace(GOOD, faults=(over,)))
+    assert found.outcome is FAIL
+    assert found.reasons[0] == (
+        "freeze agent-1 is over (process 7 runs), and the deployment did not come back: agent.ready was 2, is 0"
+    )
+    assert verdict(replace(GOOD, faults=(replace(over, gone=""),))).outcome is UNKNOWN
 
 
 def test_the_vacuous_probe_is_named() -> None:
