@@ -12,6 +12,12 @@ _NOT_RUN = pytest.StashKey[dict[str, list[str]]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_NOT_RUN] = {}
+    if config.pluginmanager.hasplugin("hypothesispytest"):
+        from hypothesis import settings
+
+        # A slow machine is no failure of a property.
+        settings.register_profile("unhurried", deadline=None)
+        settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

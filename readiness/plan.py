@@ -12,8 +12,8 @@ from readiness.catalogue import all_gates
 from readiness.chaos.check import all_sound
 from readiness.chaos.experiment import Experiment, read_experiment
 from readiness.errors import UsageError
+from readiness.experiment_gates import experiment_gate
 from readiness.gate import Gate
-from readiness.gates.chaos import experiment_gate
 from readiness.loading import DescriptorFile, load_descriptor
 from readiness.loadtests import locustfile_of, plan_of
 from readiness.model import Finding

@@ -33,7 +33,7 @@ LAYERS: list[set[str]] = [
         "load_baseline",
         "reference",
     },
-    {"gates"},
+    {"gates", "experiment_gates"},
     {"gate", "needs"},
     {"report"},
     {"session"},

@@ -10,7 +10,7 @@ from readiness.chaos.check import check
 from readiness.chaos.experiment import read_experiment
 from readiness.chaos.faults import FAULTS
 from readiness.errors import UsageError
-from readiness.gates.chaos import experiment_gate
+from readiness.experiment_gates import experiment_gate
 from readiness.prove import load_expected
 from readiness.scenario import Scenario, find_experiments, known_experiments
 from tests.chaos.stock import run
