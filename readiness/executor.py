@@ -127,7 +127,7 @@ class Executor:
         self._permission.hit(what, service, replicas, self._open)
         self._doing.refuse_unknown(undo)
         before: Digest = {} if always else self._state_before(deadline)
-        base = next((other.base for other in self._open if other.base), before) if before else before
+        base = self._base(before)
         change = Change(
             f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
             what,
@@ -302,6 +302,14 @@ class Executor:
             told = {**facts, "reason": change.problem}
             self._ledger.write("closed" if change.verified else "undo_failed", told)
             self._history.append("change_closed", **(facts if change.verified else told))
+
+    def _base(self, before: Digest) -> Digest:
+        """The state before the first of all changes that are in force, of whichever run; `before` where none is."""
+        if not before:
+            return before
+        mine = (other.base for other in self._open if other.base)
+        theirs = (record.digest_before for record in self._state.opened() if record.digest_before)
+        return next(mine, None) or next(theirs, None) or before
 
     def _state_before(self, deadline: Deadline) -> Digest:
         """The state before a change: the one that the undo of the last change has just found, or what is read now."""

@@ -119,8 +119,8 @@ def _ordered(scenario: Scenario, gates: Sequence[Gate], file: DescriptorFile | N
 
 
 def _others(experiments: Sequence[Experiment], root: Path) -> list[Experiment]:
-    mine = {experiment.path for experiment in experiments}
-    return [read_experiment(path) for path in known_experiments(root).values() if path not in mine]
+    taken = {experiment.name for experiment in experiments}
+    return [read_experiment(path) for name, path in known_experiments(root).items() if name not in taken]
 
 
 def _evidence(gate: Gate, file: DescriptorFile | None, now: datetime) -> Finding | None:

@@ -35,6 +35,8 @@ DONE = b"done\n"
 _TICK_S = 0.2
 """How often it looks whether the run was halted and whether its deployment is still there, in seconds."""
 _DYING_S = 0.01
+_DYING_LOOKS = 50
+"""So often it is looked closely: who has closed our input for ten seconds and lives is not dying."""
 _END_S = 2.0
 
 
@@ -62,6 +64,7 @@ class Reaper:
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
         self._failure = ""
+        self._ended = False
 
     def __enter__(self) -> Reaper:
         try:
@@ -86,9 +89,8 @@ class Reaper:
         process = self._process
         if process is None:
             return
-        if process.poll() is not None:
-            self._failure = self._failure or f"it ended with {process.returncode}"
-        elif self.ready:
+        self._failure, self._ended = self._why_not(), True
+        if not self._failure and self.ready:
             with suppress(OSError):
                 self._say(DONE)
             with suppress(subprocess.TimeoutExpired):
@@ -110,16 +112,20 @@ class Reaper:
     def ready(self) -> bool:
         """Whether it has said that it watches."""
         said = self._process.stdout if self._process is not None else None
-        if not self._ready and said is not None and select.select([said], [], [], 0)[0]:
+        if not self._ready and said is not None and _to_read(said.fileno(), 0.0):
             self._ready = os.read(said.fileno(), 64).startswith(b"ready")
         return self._ready
 
     @property
     def failure(self) -> str:
         """Why nobody watches this run, in one line, or no text."""
-        if not self._failure and self._process is not None and self._process.poll() is not None:
-            self._failure = f"it ended with {self._process.returncode}"
-        return f"no reaper watched this run ({self._failure}): after a crash run `readiness heal`" * bool(self._failure)
+        why = self._failure if self._ended else self._why_not()
+        return f"no reaper watched this run ({why}): after a crash run `readiness heal`" if why else ""
+
+    def _why_not(self) -> str:
+        """Why it does not watch: it could not be started, or has ended before it was told to."""
+        ended = self._process is not None and self._process.poll() is not None
+        return self._failure or (f"it ended with {self._process.returncode}" if ended and self._process else "")
 
     def _say(self, line: bytes) -> None:
         assert self._process is not None and self._process.stdin is not None
@@ -136,6 +142,7 @@ class Watch:
         self._said = said
         self._listening = True
         self._asked = False
+        self._looks = 0
 
     def died(self) -> bool:
         """Block until the run has ended: True where it died, False where it said `done` or its deployment is gone."""
@@ -152,15 +159,17 @@ class Watch:
                     os.kill(self._watched.pid, signal.SIGTERM)
 
     def _listen(self) -> None:
-        if select.select([0], [], [], _TICK_S)[0]:
+        if _to_read(0, _TICK_S):
             heard = os.read(0, 4096)
             self._said += heard
             self._listening = bool(heard)
 
     def _look(self) -> None:
         """The input has ended, so the run is just dying; wait until it is dead, or its lease would still stand."""
+        self._looks += 1
+        every_s = _DYING_S if self._looks < _DYING_LOOKS else _TICK_S
         with suppress(NotInTime):
-            eventually(lambda: not self._alive(), within=_TICK_S, every_s=_DYING_S)
+            eventually(lambda: not self._alive(), within=_TICK_S, every_s=every_s)
 
     def _alive(self) -> bool:
         return runs(self._watched.pid, self._watched.started)
@@ -196,6 +205,13 @@ def main() -> int:
     if embedded is not None and (failure := embedded.stop()):
         _tell(failure)
     return 0 if healed else 1
+
+
+def _to_read(descriptor: int, within_s: float) -> bool:
+    """Whether there is something to read, or its end; `select` would know no descriptor beyond 1023."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(within_s * 1000))
 
 
 def _first_line() -> tuple[bytes, bytes]:

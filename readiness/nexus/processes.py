@@ -32,7 +32,9 @@ def ended(pid: int, within_s: float) -> bool:
     except ProcessLookupError:
         return True
     try:
-        return bool(select.select([descriptor], [], [], within_s)[0])
+        poll = select.poll()  # `select` knows no descriptor beyond 1023
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(within_s * 1000))
     finally:
         os.close(descriptor)
 

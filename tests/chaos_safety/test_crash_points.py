@@ -76,7 +76,7 @@ def crash_points(home: Path, course: Course) -> int:
         with suppress(Crash):
             course(dying)
         dying.history.close()
-        open_now = Harness(place, world).state.opened()
+        open_now = dying.state.opened()
         assert open_now or world.data() == first, f"point {at}: broken without being written down"
         healed = Harness(place, world)
         outcome = healed.executor.heal()
