@@ -17,7 +17,7 @@ from tests.chaos.stock import run
 
 ROOT = Path(__file__).parents[2]
 UNBROKEN = {"IMP-CHA-AGENT-STARVED", "IMP-CHA-QUEUE-LINK-SILENT"}
-"""What no seeded defect was seen to break yet: the healthy deployment passes them, and without the fault nothing does."""
+"""What no seeded defect was seen to break yet: they pass on a healthy deployment, and are UNKNOWN without a fault."""
 FILES = sorted((ROOT / "experiments").glob("*.yaml"))
 
 
