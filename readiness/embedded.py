@@ -63,7 +63,7 @@ class Embedded:
         self._own(folder)
         lines: list[str] = []
         # Through proxies, so that experiments can break what is between its services.
-        argv = (*self._command, "up", "--dir", str(folder / HOME), "--toxiproxy")
+        argv = (*self._command, "up", "--dir", str(folder / HOME))
         self._starting = process = _spawn(argv, folder)
         reader = threading.Thread(target=self._read, args=(process, lines), daemon=True)
         reader.start()

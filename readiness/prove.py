@@ -69,6 +69,8 @@ class Case(Part):
     baseline: bool = False
     """Whether a healthy deployment is judged first, whose baseline this one is then held against."""
     disguised: bool = False
+    links: bool = False
+    """Whether the links of the deployment go through proxies, as experiments on links and messages need."""
     mechanism: str = ""
     """`first` and `second` for the two defects of a gate, else the kind of the case."""
 
@@ -229,7 +231,7 @@ def _deployment(case: Case, names: Path | None) -> Iterator[Path]:
     """A reference deployment with the case's defects, on a fresh folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="rd-", ignore_cleanup_errors=True) as place:
         home, own = str(Path(place) / "nexus"), unlisted(Path(place))
-        argv = [*COMMAND, "up", "--dir", home, "--toxiproxy"]
+        argv = [*COMMAND, "up", "--dir", home, *(["--toxiproxy"] if case.links else [])]
         argv += [part for defect in case.defects for part in ("--defect", defect)]
         if case.disguised:
             if names is None:
