@@ -260,7 +260,9 @@ def _failed(journal: Journal) -> tuple[str, ...]:
 
 
 def _control(up: HypothesisAlone, down: HypothesisAlone) -> Control:
-    return Control(up.met, down.met, up.problem or down.problem, down.holding)
+    # In calm, a probe that raises lacks something; of a deployment that is down, raising is one way of not holding.
+    met = None if up.untried else up.met
+    return Control(met, down.met, up.problem or up.untried or down.problem, down.holding)
 
 
 def _let_pass(seconds: float, deadline: Deadline) -> None:

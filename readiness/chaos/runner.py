@@ -48,6 +48,11 @@ class HypothesisAlone:
         return None if self.problem or not self.probes else all(one.met for one in self.probes)
 
     @property
+    def untried(self) -> str:
+        """What kept a probe from being tried (what it needs is not there), or no text."""
+        return next((f"{one.name}: {one.error}" for one in self.probes if one.error), "")
+
+    @property
     def holding(self) -> tuple[str, ...]:
         """The names of the probes that hold."""
         return tuple(one.name for one in self.probes if one.met)

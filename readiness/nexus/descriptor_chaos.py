@@ -11,13 +11,15 @@ from readiness.nexus.settings import Settings
 Part = dict[str, Any]
 PARTS = {"gateway": "entrance", "orchestrator": "coordinator", "knowledge": "knowledge", "provider": "provider"}
 """Service -> what it is in a multi-agent system; whatever is not named is an agent."""
-FAILURE_MODES = {
+OF_PROCESSES = {
     "agent-killed": "an agent dies with work in hand",
     "agent-frozen": "an agent stops for longer than its lease, and wakes up",
     "agent-starved": "an agent gets hardly any processor time",
     "agent-squeezed": "an agent runs out of memory",
     "coordinator-killed": "the orchestrator dies under work",
     "knowledge-killed": "the knowledge service dies and comes back",
+}
+OF_LINKS = {
     "knowledge-refused": "agents cannot reach the knowledge service",
     "knowledge-slow": "the knowledge service answers slowly",
     "provider-rate-limited": "the model provider says that it is too much",
@@ -34,6 +36,7 @@ FAILURE_MODES = {
     "queue-link-flapping": "the way to the orchestrator comes and goes",
     "queue-link-silent": "the way to the orchestrator swallows what is sent",
 }
+"""What can be shown only where proxies stand on the links."""
 MOST_STEPS, MOST_TOKENS = 32, 4_000
 """Four tasks, each tried three times and lost by an agent as often, and four calls for each of two completions;
 
@@ -53,6 +56,11 @@ _MESSAGES: dict[str, dict[str, Part]] = {
 def part(service: str) -> str:
     """Return what a service is in a multi-agent system."""
     return PARTS.get(service, "agent")
+
+
+def failure_modes(settings: Settings) -> dict[str, str]:
+    """Return the ways of failing that this team counts with; those of links where there are proxies to show them."""
+    return OF_PROCESSES | (OF_LINKS if settings.proxied is not None else {})
 
 
 def links(settings: Settings) -> Part:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from readiness.nexus.descriptor_chaos import FAILURE_MODES, links, part
+from readiness.nexus.descriptor_chaos import failure_modes, links, part
 from readiness.nexus.descriptor_operating import operations, procedures, tools
 from readiness.nexus.descriptor_workload import signals, workload
 from readiness.nexus.names import AGENT_ROLES, LEVELS
@@ -85,7 +85,7 @@ def descriptor(settings: Settings) -> Part:
             "baselines": "var/baselines/{profile}.json",
         },
         **links(settings),
-        "failure_modes": dict(FAILURE_MODES),
+        "failure_modes": failure_modes(settings),
         "procedures": procedures(settings),
         "operations": operations(settings),
         "tools": tools(settings),
