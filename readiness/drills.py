@@ -15,9 +15,9 @@ from readiness.judgement import Judgement, Records
 from readiness.load.plan import Plan
 from readiness.loadrun import LoadRun
 from readiness.model import GateInfo, Mode
-from readiness.operations import Change, Fault, Operation, kill_operation
+from readiness.operations import Change, Fault, Operation
 from readiness.reach import Reach
-from readiness.target import Ends, Instance, Target
+from readiness.target import Ends, Final, Instance, Target
 from readiness.trials import Control, TrialRun
 from readiness.waiting import Deadline
 
@@ -87,10 +87,7 @@ class Drills(Judgement):
     def crash(self, victim: Instance, *, undo: Sequence[Operation]) -> Iterator[Change]:
         """Kill that very replica for the block, as a fault: witnessed by the driver, undone and verified afterwards."""
         self.allow(Mode.DRILL, f"kill {victim.name}")
-        target = self.target
-        if not isinstance(target, Ends):
-            raise Missing("the driver cannot end a replica", "a driver that kills, as in `driver: process`")
-        planned = target.killing(victim)
+        planned = self._planned_kill(victim)
         fault = Fault(
             "killed",
             f"kill {victim.name}",
@@ -112,7 +109,13 @@ class Drills(Judgement):
 
     def killing(self, instance: Instance) -> Operation:
         """Give the operation that ends that very replica as a crash would; for `change(do=…)`."""
-        return kill_operation(self.target, instance)
+        return self._planned_kill(instance).do
+
+    def _planned_kill(self, instance: Instance) -> Final:
+        target = self.target
+        if not isinstance(target, Ends):
+            raise Missing("the driver cannot end a replica", "a driver that kills, as in `driver: process`")
+        return target.killing(instance)
 
     def load_plan(self, profile: str) -> Plan:
         """Give what the scenario (else the profile itself) sends for a load profile."""
@@ -163,7 +166,7 @@ class Drills(Judgement):
     @property
     def experiments(self) -> Sequence[Experiment]:
         """Every experiment that there is for this deployment."""
-        return self._facts.trials.known
+        return self._facts.trials.known()
 
     @property
     def trials(self) -> Mapping[str, TrialRun]:

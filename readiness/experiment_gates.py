@@ -13,6 +13,7 @@ from readiness.pillars import capability_of, pillar_of
 from readiness.trials import TrialRun
 
 PREFIX = "IMP-CHA"
+"""What the ids of experiments, and of the gate over them, begin with."""
 _WITHIN_S = 240.0
 """Beside the experiment's own pauses: the calm before, the recovery, and the end of all that was accepted."""
 
@@ -24,6 +25,7 @@ def experiment_gate(experiment: Experiment, *, rehearse: bool = False, hollow: b
     id = f"{PREFIX}-{experiment.name.upper()}"
     data = experiment.data
     steady = data["steady-state-hypothesis"]["title"]
+    sends = variant(trial.traffic.variant)
     pauses_s = sum(_pause_s(step) for step in data["method"])
     faults = ", ".join(dict.fromkeys(experiment.faults))
     promised = "; ".join(
@@ -52,12 +54,12 @@ def experiment_gate(experiment: Experiment, *, rehearse: bool = False, hollow: b
         f"not so; the hypothesis ({steady}) does not hold afterwards; it takes longer "
         f"than {trial.recovery.total_seconds():g} s to recover{'; ' if promised else ''}{promised}.",
         mend="Look in the report at what the callers saw while the fault was in force, and in the journal at when.",
-        needs=("a workload of transactions",),
+        needs=(str(sends),),
         ttl_s=TTL_S[Mode.DRILL],
         typical_s=trial.before.total_seconds() + pauses_s + trial.after.total_seconds() + 4.0,
         module="chaos",
     )
-    return Gate(info, function, (variant(trial.traffic.variant),), _WITHIN_S + pauses_s)
+    return Gate(info, function, (sends,), _WITHIN_S + pauses_s)
 
 
 def _pause_s(step: dict[str, object]) -> float:

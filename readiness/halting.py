@@ -28,8 +28,8 @@ def halt_deployment(path: Path, *, tell: Callable[[str], None], end_s: float = E
     """End the run that holds the deployment and undo what is open; True when nothing is open any more."""
     file = load_descriptor(path)
     state = State(file.resolve(file.descriptor.state), file.descriptor.name)
-    holder = state.holder()
-    if holder is None or not holder.live(datetime.now(UTC)):
+    holder = _live_holder(state)
+    if holder is None:
         tell(f"nothing runs on {file.descriptor.name}")
         return heal_deployment(path, dry_run=False, tell=tell)
     state.halt(holder.token)
@@ -78,17 +78,17 @@ def _heal(path: Path, state: State, tell: Callable[[str], None]) -> bool:
 
 def _await_healer(state: State, tell: Callable[[str], None]) -> None:
     """Let the reaper of a run that was killed do its work: it is faster than we, and holds the deployment."""
-    current = state.holder()
-    if current is None or not current.live(datetime.now(UTC)):
+    current = _live_holder(state)
+    if current is None:
         return
     tell(f"{current.who} heals what it left")
     with suppress(NotInTime):
-        eventually(lambda: not _live(state), within=REAPER_S, every_s=0.1)
+        eventually(lambda: _live_holder(state) is None, within=REAPER_S, every_s=0.1)
 
 
-def _live(state: State) -> bool:
+def _live_holder(state: State) -> Holder | None:
     current = state.holder()
-    return current is not None and current.live(datetime.now(UTC))
+    return current if current is not None and current.live(datetime.now(UTC)) else None
 
 
 def _holds(state: State, holder: Holder) -> bool:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from readiness.errors import Missing
-from readiness.target import PROCEDURE, Argument, Instance, Kills, Operation, Target, capable
+from readiness.target import PROCEDURE, Operation
 
-__all__ = ["PROCEDURE", "Change", "Digest", "Fault", "Operation", "differences", "kill_operation"]
+__all__ = ["PROCEDURE", "Change", "Digest", "Fault", "Operation", "differences"]
 
 Digest = Mapping[str, Any]
 """The state of a deployment as JSON data; equal data is an equal state."""
@@ -39,18 +38,6 @@ class Fault:
     """Whether it ends by lifting it (frozen, slow, cut), at once; without, something has to start again."""
     heals_itself_s: float | None = None
     """After how long it ends by itself, enforced where it is; None: by the reaper or `readiness heal` alone."""
-
-
-def kill_operation(target: Target, instance: Instance) -> Operation:
-    """Give the operation that ends this very replica as a crash would."""
-    if not capable(target, Kills):
-        raise Missing("the driver cannot end a replica", "a driver that kills, as in `driver: process`")
-    if instance.pid is None or instance.started is None:
-        raise Missing(
-            f"the process of {instance.name} is not known", f"services.{instance.service}.process: {{pidfile: …}}"
-        )
-    arguments: dict[str, Argument] = {"service": instance.service, "instance": instance.name}
-    return Operation(target.scheme, "kill", {**arguments, "pid": instance.pid, "started": instance.started})
 
 
 @dataclass(slots=True)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from readiness.catalogue import all_gates
-from readiness.chaos.check import all_sound
 from readiness.chaos.experiment import Experiment, read_experiment
 from readiness.errors import UsageError
 from readiness.experiment_gates import experiment_gate
@@ -39,12 +38,18 @@ class Plan:
     root: Path = Path()
     """Where the files that a scenario names are looked for."""
     experiments: tuple[Experiment, ...] = ()
-    """The scenario's experiments, and after them all others that can be had by name."""
+    """The scenario's experiments."""
 
     @property
     def loadtests(self) -> dict[str, LoadTest]:
         """What the scenario wants of each load profile that it names."""
         return {test.profile: test for test in self.scenario.loadtests}
+
+    def every_experiment(self) -> list[Experiment]:
+        """The scenario's experiments, and after them all others that can be had by name."""
+        taken = {experiment.name for experiment in self.experiments}
+        others = [path for name, path in known_experiments(self.root).items() if name not in taken]
+        return [*self.experiments, *map(read_experiment, others)]
 
     @property
     def adopted(self) -> tuple[Gate, ...]:
@@ -74,7 +79,7 @@ def make_plan(options: Mapping[str, str | None], root: Path) -> Plan:
     """Read scenario, descriptor and policy; paths are relative to `root`; a mistake is a UsageError."""
     scenario = find_scenario(options.get("scenario") or DEFAULT_SCENARIO, root)
     entries = find_experiments(scenario, root)
-    experiments = all_sound(list(entries), gate=True)
+    experiments = _sound(list(entries))
     chosen = {info.id for info in scenario.choose([gate.info for gate in all_gates()])}
     gates = [gate for gate in all_gates() if gate.info.id in chosen]
     for experiment in experiments:
@@ -95,7 +100,7 @@ def make_plan(options: Mapping[str, str | None], root: Path) -> Plan:
         policy=load_policy(root / policy, descriptor=file, gates=infos) if policy else EMBEDDED_POLICY,
         armed=options.get("arm"),
         root=root,
-        experiments=(*experiments, *_others(experiments, root)),
+        experiments=tuple(experiments),
     )
     _check_loadtests(plan)
     _check_armed(plan)
@@ -118,9 +123,12 @@ def _ordered(scenario: Scenario, gates: Sequence[Gate], file: DescriptorFile | N
     return tuple(sorted(gates, key=urgency))
 
 
-def _others(experiments: Sequence[Experiment], root: Path) -> list[Experiment]:
-    taken = {experiment.name for experiment in experiments}
-    return [read_experiment(path) for name, path in known_experiments(root).items() if name not in taken]
+def _sound(paths: Sequence[Path]) -> list[Experiment]:
+    if not paths:  # the check imports the Chaos Toolkit and all that the files name
+        return []
+    from readiness.chaos.check import all_sound
+
+    return all_sound(paths, gate=True)
 
 
 def _evidence(gate: Gate, file: DescriptorFile | None, now: datetime) -> Finding | None:

@@ -27,6 +27,7 @@ from ruamel.yaml import YAML
 from readiness.catalogue import all_gates
 from readiness.descriptor import Part
 from readiness.errors import ReadinessError, UsageError
+from readiness.experiment_gates import PREFIX
 from readiness.loading import load
 from readiness.model import Mode, Outcome
 from readiness.nexus_command import COMMAND, unlisted
@@ -34,8 +35,6 @@ from readiness.nexus_command import COMMAND, unlisted
 EXPECTED = Path("tests/prove/expected.yaml")
 BASELINES = Path("var/readiness/baselines")
 """Where the reference deployment's state keeps baselines, beside its descriptor."""
-EXPERIMENTS = "IMP-CHA"
-"""What the ids of experiments, and of the gate over them, begin with."""
 UP_WITHIN_S = 120.0
 RUN_WITHIN_S = 1800.0
 _PAGE = """# The detection matrix
@@ -288,7 +287,7 @@ def _selection(case: Case) -> str:
     """What pytest selects by: a defect is held against the gates, and against those experiments that its case names."""
     if case.only:
         return " or ".join(case.only)
-    return f"not {EXPERIMENTS}" if case.defects else ""
+    return f"not {PREFIX}" if case.defects else ""
 
 
 def _run(argv: Sequence[str], within_s: float, what: str, own: Mapping[str, str]) -> str:

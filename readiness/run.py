@@ -84,7 +84,7 @@ class Run:
             owns_deployment=plan.file is None,
             loadtests=plan.loadtests,
             root=plan.root,
-            experiments=plan.experiments,
+            experiments=plan.every_experiment,
             armed=plan.armed == descriptor.name,
         )
         if any(gate.info.mode is Mode.DRILL for gate in selected):

@@ -45,7 +45,7 @@ class Session:
         owns_deployment: bool = False,
         loadtests: Mapping[str, LoadTest] | None = None,
         root: Path | None = None,
-        experiments: Sequence[Experiment] = (),
+        experiments: Callable[[], Sequence[Experiment]] = tuple,
         armed: bool = False,
     ) -> None:
         self.reach = Reach.of(file, target, credentials, redactor, run_id)

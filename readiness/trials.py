@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -26,9 +26,9 @@ from readiness.executor import Executor
 from readiness.judgement import Records
 from readiness.reach import Reach
 from readiness.state import State
-from readiness.together import at_once
+from readiness.together import at_once, beside
 from readiness.traffic import Traffic
-from readiness.waiting import Deadline, eventually
+from readiness.waiting import Deadline, eventually, let_pass
 from readiness.workload import Transaction
 
 _ALONE_S = 60.0
@@ -65,10 +65,11 @@ class Trials:
     records: Records
     state: State
     armed: bool = False
-    known: Sequence[Experiment] = ()
-    """Every experiment that there is for this deployment: those of the scenario, and those that can be had by name."""
+    known: Callable[[], Sequence[Experiment]] = tuple
+    """Gives every experiment there is for this deployment: those of the scenario, and those that can be had by name."""
     done: dict[str, TrialRun] = field(default_factory=dict)
     _controls: dict[str, Control] = field(default_factory=dict)
+    _down: dict[str, HypothesisAlone] = field(default_factory=dict)
 
     def run(
         self,
@@ -84,12 +85,10 @@ class Trials:
         trial = experiment.trial
         assert trial is not None, "a gate's experiment has the extension"
         orders = self._orders(experiment, reach, gate, rehearse=rehearse, hollow=hollow)
-        course = _Course(self.records, experiment.name)
-        with ThreadPoolExecutor(1) as beside, self._traffic(trial, reach, gate, deadline) as traffic:
-            down = beside.submit(
-                hypothesis_when_down, experiment, orders, deadline=Deadline.after(min(_ALONE_S, deadline.left_s))
-            )
-            _let_pass(trial.before.total_seconds(), deadline)
+        course = _Course(self.records)
+        with ThreadPoolExecutor(1) as aside, self._traffic(trial, reach, gate, deadline) as traffic:
+            down = aside.submit(self._when_down, experiment, orders, deadline.within(_ALONE_S))
+            let_pass(deadline.within(trial.before.total_seconds()))
             journal = run_child(
                 experiment,
                 orders,
@@ -130,15 +129,25 @@ class Trials:
 
     def control(self, experiment: Experiment, reach: Reach, gate: str, deadline: Deadline) -> Control:
         """Try an experiment's hypothesis with nothing broken; those that are word for word the same are tried once."""
-        key = json.dumps(experiment.data.get("steady-state-hypothesis"), sort_keys=True, default=str)
+        key = _wording(experiment)
         if key not in self._controls:
-            orders = self._orders(experiment, reach, gate)
-            with ThreadPoolExecutor(1) as beside:
-                bounded = Deadline.after(min(_ALONE_S, deadline.left_s))
-                down = beside.submit(hypothesis_when_down, experiment, orders, deadline=bounded)
-                up = hypothesis_alone(experiment, orders, deadline=bounded)
-                self._controls[key] = _control(up, down.result())
+            orders, bounded = self._orders(experiment, reach, gate), deadline.within(_ALONE_S)
+            down, up = beside(
+                lambda: self._when_down(experiment, orders, bounded),
+                lambda: hypothesis_alone(experiment, orders, deadline=bounded),
+            )
+            self._controls[key] = _control(up, down)
         return self._controls[key]
+
+    def _when_down(self, experiment: Experiment, orders: Orders, deadline: Deadline) -> HypothesisAlone:
+        """Try a hypothesis against a deployment that is down; one that was tried to its end is not tried again."""
+        key = _wording(experiment)
+        if key in self._down:
+            return self._down[key]
+        found = hypothesis_when_down(experiment, orders, deadline=deadline)
+        if not found.problem:
+            self._down[key] = found
+        return found
 
     def _orders(
         self, experiment: Experiment, reach: Reach, gate: str, *, rehearse: bool = False, hollow: bool = False
@@ -192,9 +201,8 @@ class Trials:
 class _Course:
     """What an experiment's own process tells of its faults while it runs, for the history and for the facts."""
 
-    def __init__(self, records: Records, name: str) -> None:
+    def __init__(self, records: Records) -> None:
         self._records = records
-        self._name = name
         self._began_at = datetime.now(UTC)
         self._faults: dict[str, FaultFacts] = {}
 
@@ -243,6 +251,11 @@ class _Course:
         return windows_of(self._began_at, first, self.lifted_at, ended_at, recovery)
 
 
+def _wording(experiment: Experiment) -> str:
+    """What tells hypotheses apart: all that stands in them."""
+    return json.dumps(experiment.data.get("steady-state-hypothesis"), sort_keys=True, default=str)
+
+
 def _read_again(reach: Reach, sent: Sequence[Transaction], deadline: Deadline) -> list[Transaction]:
     """Look once more at all that ended: a second effect may come after the end was told."""
     ended = [
@@ -263,8 +276,3 @@ def _control(up: HypothesisAlone, down: HypothesisAlone) -> Control:
     # In calm, a probe that raises lacks something; of a deployment that is down, raising is one way of not holding.
     met = None if up.untried else up.met
     return Control(met, down.met, up.problem or up.untried or down.problem, down.holding)
-
-
-def _let_pass(seconds: float, deadline: Deadline) -> None:
-    until = Deadline.after(seconds)
-    eventually(lambda: until.expired or deadline.expired, within=seconds + 5.0, every_s=0.05)

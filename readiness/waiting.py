@@ -80,6 +80,11 @@ def eventually(
         time.sleep(min(pause_s, deadline.left_s))
 
 
+def let_pass(span: Deadline) -> None:
+    """Wait until a moment has come, whatever happens meanwhile."""
+    time.sleep(span.left_s)
+
+
 class Pace:
     """A bounded rate that several threads share."""
 

@@ -31,7 +31,7 @@ from readiness.redaction import Redactor
 from readiness.state import State
 from readiness.target import attach
 from readiness.toxiproxy.toxics import prefix_of
-from readiness.waiting import Deadline, eventually
+from readiness.waiting import Deadline, let_pass
 
 INJECT_S = 60.0
 """How long one injection may take: to choose, to do, and to be shown."""
@@ -150,13 +150,13 @@ class Acting:
         for _ in range(times):
             change = self._injected(fault)
             told.append(self._told(change))
-            _let_pass(down_s)
+            let_pass(Deadline.after(down_s))
             self.executor.lift(change)
             if _in_doubt(change):
                 raise Undecidable(f"not undone: {change.what}: {change.problem}", "run `readiness heal`")
             if change.problem:  # it is up again, and the deployment is not: there is nothing more to see
                 break
-            _let_pass(up_s)
+            let_pass(Deadline.after(up_s))
         return {**told[0], "times": len(told), "witnessed": [one["witnessed"] for one in told]}
 
     def _told(self, change: Change) -> dict[str, Any]:
@@ -186,8 +186,3 @@ def under(orders: Orders, history: History | None = None, redactor: Redactor | N
 def _in_doubt(change: Change) -> bool:
     """Whether nothing shows that a fault is over."""
     return change.verified is False and not change.shown
-
-
-def _let_pass(seconds: float) -> None:
-    until = Deadline.after(seconds)
-    eventually(lambda: until.expired, within=seconds + 5.0, every_s=0.02)

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-Section = Literal["before", "method", "during", "after", "rollbacks"]
 _PREFIX = "chaoslib.exceptions.ActivityFailed: "
 
 

@@ -29,7 +29,6 @@ _LOOK_S = 0.02
 """How often it is looked whether the run is to be stopped, in seconds."""
 _ENDS_WITHIN_S = 10.0
 _TAIL = 500
-HISTORY = "history"
 
 Telling = Callable[[Mapping[str, Any]], None]
 

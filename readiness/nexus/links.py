@@ -7,7 +7,6 @@ the instance. Every calling service has proxies of its own, so that each link ca
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +25,6 @@ CALLERS: dict[str, tuple[str, ...]] = {
 }
 """Service -> the services that call it."""
 LOCKED_WITHIN_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A proxy that is to stand: who calls which instance through it."""
-
-    caller: str
-    instance: Instance
 
 
 def proxy_name(settings: Settings, caller: str, instance: str) -> str:
@@ -90,12 +81,12 @@ def forsake(home: Path) -> None:
             return
 
 
-def _stand(proxied: Proxied, wanted: dict[str, Wanted], known: dict[str, dict[str, str]]) -> None:
+def _stand(proxied: Proxied, wanted: dict[str, Instance], known: dict[str, dict[str, str]]) -> None:
     inner, outer = FaultProxies(proxied.http), Proxies(proxied.toxiproxy)
     inside, outside = inner.all(), outer.all()
-    for name, link in wanted.items():
+    for name, instance in wanted.items():
         before = known.get(name, {})
-        within = inner.stand(name, link.instance.address, inside.get(name), before.get("http", ""))
+        within = inner.stand(name, instance.address, inside.get(name), before.get("http", ""))
         at = outer.stand(name, within, outside.get(name), before.get("at", ""))
         known[name] = {"at": at, "http": within}
 
@@ -105,9 +96,10 @@ def _remove(proxied: Proxied, name: str) -> None:
     FaultProxies(proxied.http).remove(name)
 
 
-def _wanted(settings: Settings) -> dict[str, Wanted]:
+def _wanted(settings: Settings) -> dict[str, Instance]:
+    """Return the proxies that are to stand: name -> the instance that is called through it."""
     return {
-        proxy_name(settings, caller, instance.name): Wanted(caller, instance)
+        proxy_name(settings, caller, instance.name): instance
         for service, callers in CALLERS.items()
         for instance in registry.lookup(settings, service)
         for caller in callers

@@ -52,7 +52,7 @@ def thin(field: Field, *, link: LinkName = None, rate_kb_per_s: Rate, stream: St
 @fault
 def refused(field: Field, *, link: LinkName = None) -> Fault:
     """Refuses every connection on the link and ends those that are open."""
-    return _cut(field, _way(field, link), "refused")
+    return _cut(_way(field, link), "refused")
 
 
 @fault
@@ -92,7 +92,7 @@ def flapping(
     Each cut is a fault of its own, written down before it begins and shown to be over before the next.
     """
     del down_s, up_s, times  # the rhythm is the action's: what is written down is one cut
-    return _cut(field, _way(field, link), "flapping")
+    return _cut(_way(field, link), "flapping")
 
 
 def _way(field: Field, link: LinkName) -> Way:
@@ -133,8 +133,7 @@ def _toxic(
     )
 
 
-def _cut(field: Field, way: Way, name: str) -> Fault:
-    del field
+def _cut(way: Way, name: str) -> Fault:
     proxies = listed(way.proxies)
     look: dict[str, Argument] = {"proxies": proxies, "name": "", "path": way.path}
     return Fault(
